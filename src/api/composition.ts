@@ -1,0 +1,164 @@
+import { createHash } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import type { KubeClient } from '../platform/kube/client.ts'
+import type { Lister } from '../platform/kube/list-watch.ts'
+import { listObjects } from '../platform/kube/objects.ts'
+import { generationJobs } from '../platform/kube/resources.ts'
+import { type Database, openDatabase } from '../platform/mongo/database.ts'
+import { openLease } from '../platform/mongo/lease.ts'
+import { migrate } from '../platform/mongo/migrate.ts'
+import { signUrl } from '../platform/objects/signed-url.ts'
+import type { ObjectStore } from '../platform/objects/store.ts'
+import { openPubSub } from '../platform/redis/pub-sub.ts'
+import type { Department } from '../shared/crd/department.ts'
+import type { Model } from '../shared/crd/model.ts'
+import { newJobId } from '../shared/domain/job-id.ts'
+import { type AccountService, openAccountService } from './features/accounts/service.ts'
+import { openAccountStore } from './features/accounts/store.ts'
+import { openAttemptStore } from './features/jobs/attempts.ts'
+import { startDispatcher } from './features/jobs/dispatcher.ts'
+import { type JobEvents, openJobEvents } from './features/jobs/events.ts'
+import { type JobService, openJobService } from './features/jobs/service.ts'
+import { openJobStore } from './features/jobs/store.ts'
+import { buildInternal } from './internal/build.ts'
+import { registerInternal } from './internal/routes.ts'
+import { openCaches } from './caches.ts'
+import type { ApiCoreDeps, CoreParts } from './core-parts.ts'
+import { migrations } from './migrations/index.ts'
+import { audit, type AuditReport } from './tasks/audit.ts'
+import { startTasks, type Tasks } from './tasks/start-tasks.ts'
+
+export type { ApiCoreDeps, CoreLog } from './core-parts.ts'
+
+/** Everything below the public routes. */
+export type ApiCore = {
+  readonly database: Database
+  readonly accounts: AccountService
+  readonly jobs: JobService
+  readonly events: JobEvents
+  readonly models: Lister<Model>
+  readonly departments: Lister<Department>
+  readonly objects: ObjectStore
+  /** Registers /internal/v1/* on the app of the internal port (errors: registerProblems). */
+  readonly registerInternal: (app: FastifyInstance) => void
+  /** Differences between rows, resources, holds, entries and objects. Changes nothing. */
+  readonly audit: () => Promise<AuditReport>
+  /** True when the database answered lately and the caches have been filled. */
+  readonly isReady: () => boolean
+  /** Starts background tasks; resolves when the caches have been filled. */
+  readonly start: () => Promise<void>
+  /** Ends tasks, waits for running dispatches, closes connections. */
+  readonly close: () => Promise<void>
+}
+
+const artifactLinkMs = 3_600_000
+const leaseMs = 10_000
+const migrationLockMs = 600_000
+
+/** Connects, migrates and builds stores, services and tasks; watches begin, writes do not. */
+export async function openApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
+  const database = await openDatabase({ uri: deps.mongodbUri })
+  await migrateDatabase(deps, database)
+  const parts = buildParts(deps, database)
+  const linkObject = (key: string) => {
+    const expiresMs = deps.clock.nowMs() + artifactLinkMs
+    return signUrl(`${deps.publicUrl}/v1/objects`, { method: 'GET', key, expiresMs }, deps.urlKey)
+  }
+  const wakeDispatcher = parts.dispatcher.wake
+  const jobs = openJobService({
+    ...parts,
+    models: parts.caches.models.lister,
+    departments: parts.caches.departments.lister,
+    linkObject,
+    wakeDispatcher,
+  })
+  const internal = buildInternal(parts)
+  let tasks: Tasks | null = null
+  return {
+    database,
+    jobs,
+    accounts: parts.accounts,
+    events: parts.events,
+    objects: deps.objects,
+    models: parts.caches.models.lister,
+    departments: parts.caches.departments.lister,
+    registerInternal: (app) => registerInternal(app, internal),
+    audit: async () => await audit({ ...parts, listJobs: () => listAllJobs(deps.kube) }),
+    isReady: () => parts.caches.isSynced() && tasks?.reachesDatabase() === true,
+    start: async () => {
+      tasks = startCoreTasks(parts)
+      parts.caches.onJobChange(tasks.onJobChange)
+      await parts.caches.synced()
+    },
+    close: async () => {
+      await tasks?.stop()
+      await Promise.all([parts.dispatcher.stop(), parts.caches.stop()])
+      await parts.pubSub.close()
+      await database.close()
+    },
+  }
+}
+
+async function migrateDatabase(deps: ApiCoreDeps, database: Database): Promise<void> {
+  const holder = newHolder(deps)
+  const name = 'migrations'
+  const lock = openLease({ database, name, holder, durationMs: migrationLockMs, clock: deps.clock })
+  await migrate({ database, migrations, lock, pause: async (ms) => await pause(ms) })
+}
+
+function buildParts(deps: ApiCoreDeps, database: Database): CoreParts {
+  const pubSub = openPubSub({
+    url: deps.redisUrl,
+    prefix: deps.redisPrefix ?? 'atelier:',
+    onError: (error) => deps.log.warn({ err: error }, 'Redis does not answer'),
+  })
+  const accountStore = openAccountStore(database)
+  const accounts = openAccountService({
+    store: accountStore,
+    clock: deps.clock,
+    hash,
+    random: deps.random,
+    pause: async (ms) => await pause(ms),
+  })
+  const store = openJobStore(database, deps.clock)
+  const events = openJobEvents(pubSub)
+  return {
+    ...deps,
+    database,
+    pubSub,
+    store,
+    attempts: openAttemptStore(database),
+    accountStore,
+    accounts,
+    events,
+    caches: openCaches(deps),
+    dispatcher: startDispatcher({ ...deps, store, accounts, events }),
+    hash,
+  }
+}
+
+function startCoreTasks(parts: CoreParts): Tasks {
+  const { database, clock, log, kube } = parts
+  const holder = newHolder(parts)
+  return startTasks({
+    ...parts,
+    jobs: parts.caches.jobs.lister,
+    lease: openLease({ database, name: 'tasks', holder, durationMs: leaseMs, clock }),
+    listJobs: () => listAllJobs(kube),
+    onError: (error, jobId) => log.warn({ err: error, jobId }, 'the sweep left a job for later'),
+    onTaskError: (error, task) => log.warn({ err: error, task }, 'a task failed and will go on'),
+  })
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+async function listAllJobs(kube: KubeClient) {
+  return await listObjects(kube, generationJobs)
+}
+
+function newHolder({ clock, randomBytes }: ApiCoreDeps): string {
+  return newJobId(clock.nowMs(), randomBytes)
+}

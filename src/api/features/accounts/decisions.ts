@@ -1,0 +1,98 @@
+import { unreachable } from '../../../shared/assert.ts'
+import {
+  type Ending,
+  endings,
+  type Entry,
+  chargedBy,
+  entryId,
+} from '../../../shared/domain/account-entry.ts'
+import {
+  endHold,
+  holdCredits,
+  issueCredits,
+  lapseCredits,
+} from '../../../shared/domain/account-change.ts'
+import type { EndOutcome, HoldOutcome, Issue } from './outcomes.ts'
+import { entryIdsOf } from './store.ts'
+import type { AccountOperation, Decision, Facts } from './writer.ts'
+
+/** The pure parts of each account operation: a repeat finds the entry of its first effect. */
+export function issueOperation(issue: Issue): AccountOperation<null> {
+  const id = `issue:${issue.issueId}`
+  return {
+    accountId: issue.accountId,
+    entryIds: [id],
+    decide: ({ account, past, context }) => ({
+      outcome: null,
+      change: past.has(id) ? null : issueCredits(account, issue, context),
+    }),
+  }
+}
+
+export type JobCredits = {
+  readonly accountId: string
+  readonly jobId: string
+  readonly microCredits: number
+}
+
+export function holdOperation(request: JobCredits): AccountOperation<HoldOutcome> {
+  const { accountId, jobId } = request
+  return { accountId, entryIds: entryIdsOf(jobId), decide: (facts) => decideHold(facts, request) }
+}
+
+function decideHold({ account, past, context }: Facts, request: JobCredits): Decision<HoldOutcome> {
+  if (endingOf(past, request.jobId) !== null) return unchanged({ kind: 'Ended' })
+  const decision = holdCredits(account, request, context)
+  switch (decision.kind) {
+    case 'Held':
+      return { outcome: { kind: 'Held', microCredits: request.microCredits }, change: decision }
+    case 'AlreadyHeld':
+      return unchanged({ kind: 'Held', microCredits: decision.hold.microCredits })
+    case 'Insufficient':
+    case 'HoldLimit':
+      return unchanged(decision)
+    default:
+      return unreachable(decision)
+  }
+}
+
+export function endOperation(ending: Ending, request: JobCredits): AccountOperation<EndOutcome> {
+  const { accountId, jobId, microCredits } = request
+  return {
+    accountId,
+    entryIds: entryIdsOf(jobId),
+    decide: ({ account, past, context }) => {
+      const decision = endHold(account, { jobId, ending, microCredits }, context)
+      if (decision.kind === 'NoHold') return unchanged(endingOf(past, jobId) ?? { kind: 'Unknown' })
+      const { chargedMicroCredits } = decision
+      return { outcome: { kind: pastTense[ending], chargedMicroCredits }, change: decision }
+    },
+  }
+}
+
+export function lapseOperation(accountId: string): AccountOperation<boolean> {
+  return {
+    accountId,
+    entryIds: [],
+    decide: ({ account, context }) => {
+      const change = lapseCredits(account, context)
+      return { outcome: change !== null, change }
+    },
+  }
+}
+
+const pastTense = { Settle: 'Settled', Void: 'Voided', Expire: 'Expired' } as const
+
+function endingOf(past: ReadonlyMap<string, Entry>, jobId: string): EndOutcome | null {
+  for (const ending of endings) {
+    const entry = past.get(entryId(jobId, ending))
+    if (entry !== undefined) {
+      return { kind: pastTense[ending], chargedMicroCredits: chargedBy(entry) }
+    }
+  }
+  return null
+}
+
+function unchanged<Outcome>(outcome: Outcome): Decision<Outcome> {
+  return { outcome, change: null }
+}

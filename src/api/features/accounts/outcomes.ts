@@ -1,0 +1,23 @@
+export type Issue = {
+  readonly accountId: string
+  /** The same id twice is one issue. */
+  readonly issueId: string
+  readonly microCredits: number
+  readonly expiresMs: number | null
+}
+
+export type HoldOutcome =
+  | { readonly kind: 'Held'; readonly microCredits: number }
+  | {
+      readonly kind: 'Insufficient'
+      readonly missingMicroCredits: number
+      readonly availableMicroCredits: number
+    }
+  | { readonly kind: 'HoldLimit' }
+  /** The job's hold was settled, voided or expired before. */
+  | { readonly kind: 'Ended' }
+
+/** How a hold ended: always the first ending, whoever asks and however often. */
+export type EndOutcome =
+  | { readonly kind: 'Settled' | 'Voided' | 'Expired'; readonly chargedMicroCredits: number }
+  | { readonly kind: 'Unknown' }

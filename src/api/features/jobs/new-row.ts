@@ -1,0 +1,97 @@
+import type { GenerationJobSpec, Input, Parameters } from '../../../shared/crd/generation-job.ts'
+import type { Model } from '../../../shared/crd/model.ts'
+import { accountIdOf, type Caller } from '../../../shared/domain/caller.ts'
+import { resourceNameOf } from '../../../shared/domain/job-id.ts'
+import { acceptedReason } from '../../../shared/domain/job-status.ts'
+import { type Quote, quoteFlat } from '../../../shared/domain/price.ts'
+import type { JobRequest } from '../../../shared/wire/jobs.ts'
+import type { JobRow } from './row.ts'
+
+export type NewRow = {
+  readonly jobId: string
+  readonly caller: Caller
+  readonly request: JobRequest
+  readonly parameters: Parameters
+  readonly model: Model
+  readonly namespace: string
+  readonly nowMs: number
+}
+
+const defaultPriority = 50
+
+/** The row of a REST request, in its first state: nothing is held, nothing runs. */
+export function newRow(from: NewRow): JobRow {
+  const { jobId, caller, request, parameters, model, namespace, nowMs } = from
+  const { department, userId } = caller
+  return {
+    ...emptyRow(nowMs),
+    _id: jobId,
+    source: 'Api',
+    owner: { department, user: userId },
+    accountId: accountIdOf({ department, user: userId }),
+    task: request.task,
+    model: request.model,
+    parameters,
+    inputs: request.inputs ?? [],
+    priority: request.priority ?? defaultPriority,
+    price: quoteFlat(model.spec.price.perImageMicroCredits, parameters),
+    resource: { namespace, name: resourceNameOf(jobId), uid: null },
+  }
+}
+
+export type AppliedJob = {
+  readonly uid: string
+  readonly namespace: string
+  readonly name: string
+  readonly spec: GenerationJobSpec
+  /** Complete when the request is good, as asked when it is refused. */
+  readonly parameters: Parameters
+  readonly inputs: readonly Input[]
+  readonly price: Quote
+  readonly refusal: string | null
+  readonly nowMs: number
+}
+
+/** The row of a job that somebody applied with kubectl: its custom resource is there already. */
+export function newAppliedRow(from: AppliedJob): JobRow {
+  const { uid, namespace, name, spec, parameters, inputs, price, refusal, nowMs } = from
+  const { department } = spec.owner
+  return {
+    ...emptyRow(nowMs),
+    _id: uid,
+    source: 'Kubectl',
+    owner: { department, user: null },
+    accountId: accountIdOf({ department }),
+    task: spec.task,
+    model: spec.modelRef.name,
+    parameters,
+    inputs,
+    priority: spec.priority,
+    state: 'Pending',
+    price,
+    refusal,
+    resource: { namespace, name, uid },
+  }
+}
+
+function emptyRow(nowMs: number) {
+  return {
+    state: 'Accepting',
+    ...acceptedReason,
+    conditions: [],
+    refusal: null,
+    hold: 'None',
+    chargedMicroCredits: null,
+    attempt: null,
+    progress: null,
+    outputs: [],
+    cancelRequested: false,
+    cancelSent: false,
+    missingTimeMs: null,
+    revision: 1,
+    creationTimeMs: nowMs,
+    updateTimeMs: nowMs,
+    startTimeMs: null,
+    completionTimeMs: null,
+  } as const
+}

@@ -1,0 +1,101 @@
+import type { Clock } from '../../../shared/clock.ts'
+import { AppError } from '../../../shared/errors.ts'
+import type { Progress } from '../../../shared/wire/internal.ts'
+import type { AttemptRef } from './attempts.ts'
+import type { JobEvents } from './events.ts'
+import type { JobRow } from './row.ts'
+import type { JobStore } from './store.ts'
+
+export type ProgressDeps = {
+  readonly store: JobStore
+  readonly events: JobEvents
+  readonly clock: Clock
+}
+
+/** Takes the progress of pods: at once to whoever watches, seldom to the database. */
+export type ProgressDesk = {
+  /** Errors: `attempt.sequence` for a snapshot that is not newer, `job.not_found`. */
+  readonly accept: (ref: AttemptRef, progress: Progress) => Promise<void>
+}
+
+const limits = { writeEveryMs: 5000, publishEveryMs: 400, jobsMax: 10_000 } as const
+
+type Known = {
+  readonly owner: JobRow['owner']
+  attempt: number
+  sequence: number
+  imagesDone: number
+  revision: number
+  writtenMs: number
+  publishedMs: number
+}
+
+/**
+ * What is newest is remembered per process; another replica may know something newer, which the
+ * guarded write finds out. Lost memory is read from the row again.
+ */
+export function openProgressDesk(deps: ProgressDeps): ProgressDesk {
+  const memory = new Map<string, Known>()
+  return {
+    accept: async (ref, progress) => {
+      const known = memory.get(ref.jobId) ?? (await recall(deps.store, ref.jobId))
+      const current = remember(memory, ref.jobId, known)
+      refuseOld(current, ref, progress)
+      const isDue = isWriteDue(current, progress, deps.clock.nowMs())
+      Object.assign(current, { attempt: ref.attempt, sequence: progress.sequence })
+      publish(deps, { current, ref, progress })
+      if (isDue) await write(deps, { current, ref, progress })
+    },
+  }
+}
+
+async function recall(store: JobStore, jobId: string): Promise<Known> {
+  const row = await store.get(jobId)
+  if (row === null) throw new AppError('job.not_found', 'there is no such job')
+  return {
+    owner: row.owner,
+    attempt: row.progress?.attempt ?? 0,
+    sequence: row.progress?.sequence ?? 0,
+    imagesDone: row.progress?.imagesDone ?? 0,
+    revision: row.revision,
+    writtenMs: 0,
+    publishedMs: 0,
+  }
+}
+
+/** What another request has remembered meanwhile counts. The oldest jobs make room. */
+function remember(memory: Map<string, Known>, jobId: string, known: Known): Known {
+  const current = memory.get(jobId) ?? known
+  memory.set(jobId, current)
+  const [oldest] = memory.keys()
+  if (memory.size > limits.jobsMax && oldest !== undefined) memory.delete(oldest)
+  return current
+}
+
+function refuseOld(known: Known, { attempt }: AttemptRef, { sequence }: Progress): void {
+  const isNewer =
+    attempt > known.attempt || (attempt === known.attempt && sequence > known.sequence)
+  if (isNewer) return
+  throw new AppError('attempt.sequence', `sequence ${known.sequence} is known already`)
+}
+
+function isWriteDue(known: Known, { imagesDone }: Progress, nowMs: number): boolean {
+  return nowMs - known.writtenMs >= limits.writeEveryMs || imagesDone !== known.imagesDone
+}
+
+type Step = { readonly current: Known; readonly ref: AttemptRef; readonly progress: Progress }
+
+function publish({ events, clock }: ProgressDeps, { current, ref, progress }: Step): void {
+  const nowMs = clock.nowMs()
+  if (nowMs - current.publishedMs < limits.publishEveryMs) return
+  current.publishedMs = nowMs
+  events.publish({ jobId: ref.jobId, revision: current.revision, progress }, current.owner)
+}
+
+/** Null from the store: the job has ended or another replica has written something newer. */
+async function write({ store, clock }: ProgressDeps, { current, ref, progress }: Step) {
+  current.writtenMs = clock.nowMs()
+  current.imagesDone = progress.imagesDone
+  const changed = await store.writeProgress(ref.jobId, { ...progress, attempt: ref.attempt })
+  if (changed !== null) current.revision = changed.revision
+}

@@ -1,0 +1,193 @@
+import type { FastifyReply } from 'fastify'
+import { z } from 'zod'
+import { jobId } from '../../../shared/crd/generation-job.ts'
+import { isAppError } from '../../../shared/errors.ts'
+import { jobPage, jobRequest, jobState, jobView, type JobView } from '../../../shared/wire/jobs.ts'
+import { pageQuery } from '../../../shared/wire/pages.ts'
+import type { ApiMetrics } from '../../metrics.ts'
+import { answer } from '../../plugins/answers.ts'
+import type { ApiApp } from '../../plugins/api-app.ts'
+import { callerOf, signedInOf } from '../../plugins/authentication.ts'
+import type { JobWatch } from '../../realtime/watch-job.ts'
+import { isTerminal } from './row.ts'
+import type { JobService } from './service.ts'
+import { readWaitSeconds, waitSecondsMax } from './prefer.ts'
+
+export type JobRouteParts = {
+  readonly jobs: JobService
+  readonly watch: JobWatch
+  readonly metrics: ApiMetrics
+}
+
+const tags = ['Jobs']
+const jobParams = z.strictObject({ id: jobId })
+const jobQuery = pageQuery.extend({ state: jobState.optional() })
+/** Loose: every other header of the request passes. */
+const submitHeaders = z.looseObject({
+  'idempotency-key': z
+    .string()
+    .min(1)
+    .max(255)
+    .regex(/^[\x20-\x7e]*$/)
+    .optional()
+    .meta({ description: 'Makes repeating the request safe: the first answer is given again' }),
+  prefer: z
+    .string()
+    .max(255)
+    .optional()
+    .meta({ description: '`wait=N` waits up to N (at most 60) seconds for the end of the job' }),
+})
+
+/** REST of jobs. Submitting and watching have their own functions: they answer in two ways. */
+export function registerJobRoutes(app: ApiApp, parts: JobRouteParts): void {
+  registerSubmit(app, parts)
+  registerReads(app, parts.jobs)
+  registerCancel(app, parts.jobs)
+  registerEvents(app, parts.watch)
+}
+
+function registerSubmit(app: ApiApp, { jobs, watch, metrics }: JobRouteParts): void {
+  const location = {
+    Location: 'Address of the job',
+    'Idempotency-Replayed': '`true` when this answers a repeated request',
+  }
+  app.post(
+    '/v1/jobs',
+    {
+      handlerTimeout: (waitSecondsMax + 20) * 1000,
+      config: {
+        permission: 'jobs.create',
+        answerHeaders: { 200: location, 202: location },
+        problems: [
+          'request.too_large',
+          'request.media_type',
+          'model.not_found',
+          'credits.insufficient',
+          'credits.queue_full',
+          'idempotency.in_flight',
+          'idempotency.mismatch',
+        ],
+      },
+      schema: {
+        tags,
+        operationId: 'createJob',
+        summary: 'Ask for pictures',
+        description: 'Holds the price and queues the job. Watch it at `urls.events`.',
+        headers: submitHeaders,
+        body: jobRequest,
+        response: {
+          200: answer('The job, which ended while `Prefer: wait=N` waited', jobView),
+          202: answer('The job, accepted and queued', jobView),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { 'idempotency-key': idempotencyKey, prefer } = request.headers
+      const task = request.body.task
+      const submitted = await jobs
+        .submit(callerOf(request), request.body, { idempotencyKey, signal: request.signal })
+        .catch((error: unknown) => {
+          const outcome = isAppError(error) ? error.code : 'failed'
+          metrics.jobSubmissions.inc({ task, outcome })
+          throw error
+        })
+      metrics.jobSubmissions.inc({ task, outcome: submitted.replayed ? 'replayed' : 'accepted' })
+      if (submitted.replayed) reply.header('idempotency-replayed', 'true')
+      const waitSeconds = readWaitSeconds(prefer)
+      if (waitSeconds === 0) return sendJob(reply, submitted.view)
+      reply.header('preference-applied', `wait=${waitSeconds}`)
+      const view = await watch.waitForEnd(signedInOf(request), submitted.view, waitSeconds * 1000)
+      return sendJob(reply, view)
+    },
+  )
+}
+
+function sendJob(reply: FastifyReply, view: JobView): FastifyReply {
+  const status = isTerminal(view.state) ? 200 : 202
+  return reply.code(status).header('location', view.urls.self).send(view)
+}
+
+function registerReads(app: ApiApp, jobs: JobService): void {
+  app.get(
+    '/v1/jobs',
+    {
+      config: { permission: 'jobs.read' },
+      schema: {
+        tags,
+        operationId: 'listJobs',
+        summary: 'List jobs, newest first',
+        description: 'Members see their own, department admins their department’s jobs.',
+        querystring: jobQuery,
+        response: { 200: answer('A page of jobs', jobPage) },
+      },
+    },
+    (request) => jobs.list(callerOf(request), request.query),
+  )
+  app.get(
+    '/v1/jobs/:id',
+    {
+      config: { permission: 'jobs.read', problems: ['job.not_found'] },
+      schema: {
+        tags,
+        operationId: 'getJob',
+        summary: 'Read one job',
+        params: jobParams,
+        response: { 200: answer('The job', jobView) },
+      },
+    },
+    (request) => jobs.get(callerOf(request), request.params.id),
+  )
+}
+
+function registerCancel(app: ApiApp, jobs: JobService): void {
+  app.post(
+    '/v1/jobs/:id/cancel',
+    {
+      config: { permission: 'jobs.cancel', problems: ['job.not_found', 'job.ended'] },
+      schema: {
+        tags,
+        operationId: 'cancelJob',
+        summary: 'Ask for the end of a job',
+        description: 'Answers at once; the job ends soon after. Repeating it is fine.',
+        params: jobParams,
+        response: { 202: answer('The job, which is about to end', jobView) },
+      },
+    },
+    async (request, reply) => {
+      const view = await jobs.cancel(callerOf(request), request.params.id)
+      return reply.code(202).send(view)
+    },
+  )
+}
+
+/** Longer than any token lives: the stream ends itself when the token does. */
+const streamMsMax = 2 * 3600 * 1000
+
+function registerEvents(app: ApiApp, watch: JobWatch): void {
+  app.get(
+    '/v1/jobs/:id/events',
+    {
+      handlerTimeout: streamMsMax,
+      config: { permission: 'jobs.read', problems: ['job.not_found', 'rate.limited'] },
+      schema: {
+        tags,
+        operationId: 'watchJob',
+        summary: 'Watch one job live',
+        description:
+          'Server-sent events: `job` with the whole job, first as it is now; `progress` between. ' +
+          'The id is the revision. The stream ends after the job has.',
+        params: jobParams,
+        response: {
+          200: {
+            description: 'Events until the job has ended',
+            content: { 'text/event-stream': { schema: z.unknown().meta({ type: 'string' }) } },
+          },
+        },
+      },
+    },
+    async (request, reply) => {
+      const body = await watch.stream(signedInOf(request), request.params.id)
+      return reply.header('content-type', 'text/event-stream; charset=utf-8').send(body)
+    },
+  )
+}

@@ -1,0 +1,55 @@
+import type { Condition } from '../../../shared/crd/common.ts'
+import type { Input, Output, Parameters, Task } from '../../../shared/crd/generation-job.ts'
+import type { Progress } from '../../../shared/wire/internal.ts'
+import type { JobState } from '../../../shared/wire/jobs.ts'
+
+/** How the hold of a job stands, as the row knows it; the account document is the truth. */
+const holdStates = ['None', 'Held', 'Settled', 'Voided', 'Expired'] as const
+export type HoldState = (typeof holdStates)[number]
+
+/** The record of one job: complete without its custom resource. `_id` is the job id. */
+export type JobRow = {
+  readonly _id: string
+  readonly source: 'Api' | 'Kubectl'
+  readonly owner: { readonly department: string; readonly user: string | null }
+  readonly accountId: string
+  readonly task: Task
+  readonly model: string
+  /** Frozen at hold time: absent ones were filled from the Model, a seed of −1 was drawn. */
+  readonly parameters: Parameters
+  readonly inputs: readonly Input[]
+  readonly priority: number
+  readonly state: JobState
+  readonly reason: string
+  readonly message: string
+  readonly conditions: readonly Condition[]
+  readonly price: { readonly microCredits: number; readonly images: number }
+  /** Why the job can never run; null when the request is good. */
+  readonly refusal: string | null
+  readonly hold: HoldState
+  readonly chargedMicroCredits: number | null
+  /** `uid` is null until the custom resource is known to exist; then it is never made again. */
+  readonly resource: {
+    readonly namespace: string
+    readonly name: string
+    readonly uid: string | null
+  }
+  /** The attempt that the controller named last: who may still report after a deletion. */
+  readonly attempt: { readonly number: number; readonly podUID: string | null } | null
+  readonly progress: (Progress & { readonly attempt: number }) | null
+  readonly outputs: readonly Output[]
+  readonly cancelRequested: boolean
+  /** True once the custom resource carries `spec.cancel`. */
+  readonly cancelSent: boolean
+  /** When a complete list first lacked the custom resource. */
+  readonly missingTimeMs: number | null
+  readonly revision: number
+  readonly creationTimeMs: number
+  readonly updateTimeMs: number
+  readonly startTimeMs: number | null
+  readonly completionTimeMs: number | null
+}
+
+export function isTerminal(state: JobState): boolean {
+  return state === 'Completed' || state === 'Cancelled' || state === 'Failed'
+}

@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto'
+import type { Lister } from '../../../platform/kube/list-watch.ts'
+import { assert } from '../../../shared/assert.ts'
+import type { Clock } from '../../../shared/clock.ts'
+import type { Department } from '../../../shared/crd/department.ts'
+import type { Model } from '../../../shared/crd/model.ts'
+import type { Caller } from '../../../shared/domain/caller.ts'
+import { canonicalJson } from '../../../shared/domain/canonical-json.ts'
+import { newJobId, type RandomBytes } from '../../../shared/domain/job-id.ts'
+import { isModelVisible, resolveParameters } from '../../../shared/domain/job-parameters.ts'
+import { AppError, type FieldError } from '../../../shared/errors.ts'
+import { jobsNamespace } from '../../../shared/names.ts'
+import type { JobRequest } from '../../../shared/wire/jobs.ts'
+import { type AcceptDeps, acceptRow, continueAccept, isRefusal } from './accept.ts'
+import { claimKey, lookUpKey } from './idempotency.ts'
+import { inputErrors, type InputReaders } from './inputs.ts'
+import { newRow } from './new-row.ts'
+import type { JobRow } from './row.ts'
+import { keyIdOf } from './store.ts'
+
+export type SubmitDeps = AcceptDeps &
+  InputReaders & {
+    readonly models: Pick<Lister<Model>, 'get'>
+    readonly departments: Pick<Lister<Department>, 'get'>
+    readonly clock: Clock
+    readonly random: () => number
+    readonly randomBytes: RandomBytes
+  }
+
+export type Submission = {
+  readonly caller: Caller
+  readonly request: JobRequest
+  readonly idempotencyKey: string | undefined
+}
+
+export type SubmittedRow = { readonly row: JobRow; readonly replayed: boolean }
+
+/** Accepts a request, or finds what its first copy was accepted as. */
+export async function submitRow(deps: SubmitDeps, submission: Submission): Promise<SubmittedRow> {
+  const nowMs = deps.clock.nowMs()
+  const keyed = keyedRequest(submission, nowMs)
+  const seen = keyed === null ? fresh : await lookUpKey(deps.store, keyed)
+  if (seen.kind === 'Replay') return { row: seen.row, replayed: true }
+  if (seen.kind === 'Resume' && seen.row !== null) {
+    return { row: await continueAccept(deps, seen.row), replayed: true }
+  }
+  const jobId = seen.kind === 'Resume' ? seen.jobId : newJobId(nowMs, deps.randomBytes)
+  const draft = await draftRow(deps, submission, jobId)
+  if (keyed !== null && seen.kind === 'Fresh') {
+    const claim = await claimKey(deps.store, keyed, jobId)
+    if (claim.kind === 'Replay') return { row: claim.row, replayed: true }
+    assert(claim.kind === 'Fresh', 'a key that was taken this moment is in flight')
+  }
+  return { row: await acceptOrForget(deps, draft, keyed?.keyId), replayed: false }
+}
+
+const fresh = { kind: 'Fresh' } as const
+
+/** A refused request leaves no key: the same key may be tried again after a top-up. */
+async function acceptOrForget(
+  deps: SubmitDeps,
+  draft: JobRow,
+  keyId: string | undefined,
+): Promise<JobRow> {
+  try {
+    return await acceptRow(deps, draft)
+  } catch (error) {
+    if (keyId !== undefined && isRefusal(error)) {
+      await deps.store.removeKey({ _id: keyId, jobId: draft._id })
+    }
+    throw error
+  }
+}
+
+/** All checks that need no write. Errors: `model.not_found`, `request.invalid`. */
+async function draftRow(
+  deps: SubmitDeps,
+  { caller, request }: Submission,
+  jobId: string,
+): Promise<JobRow> {
+  const model = deps.models.get(request.model)
+  if (model === undefined || !isModelVisible(model.spec, caller.department)) {
+    const fields = [{ path: '/model', message: 'there is no such model' }]
+    throw new AppError('model.not_found', 'there is no such model', { fields })
+  }
+  const inputs = request.inputs ?? []
+  const resolution = resolveParameters({ ...request, inputs }, model, deps.random)
+  if (resolution.kind === 'Refused') throw invalidRequest(resolution.errors)
+  const owner = { department: caller.department, user: caller.userId }
+  const errors = await inputErrors(deps, owner, inputs)
+  if (errors.length > 0) throw invalidRequest(errors)
+  const namespace = deps.departments.get(caller.department)?.spec.namespace ?? jobsNamespace
+  const { parameters } = resolution
+  const nowMs = deps.clock.nowMs()
+  return newRow({ jobId, caller, request, parameters, model, namespace, nowMs })
+}
+
+function keyedRequest({ caller, request, idempotencyKey }: Submission, nowMs: number) {
+  if (idempotencyKey === undefined) return null
+  if (idempotencyKey === '' || idempotencyKey.length > 255) {
+    throw invalidRequest([{ path: 'Idempotency-Key', message: 'must have 1 to 255 characters' }])
+  }
+  const requestHash = createHash('sha256').update(canonicalJson(request)).digest('hex')
+  return { keyId: keyIdOf(caller.userId, idempotencyKey), requestHash, nowMs }
+}
+
+/** The message has the dotted paths, the fields have JSON pointers. */
+function invalidRequest(errors: readonly FieldError[]): AppError {
+  const message = errors.map(({ path, message: text }) => `${path}: ${text}`).join('; ')
+  const fields = errors.map((error) => ({ ...error, path: toPointer(error.path) }))
+  return new AppError('request.invalid', message, { fields })
+}
+
+/** `inputs[0].object` → `/inputs/0/object`; header names stay as they are. */
+function toPointer(path: string): string {
+  if (!/^[a-z]/.test(path)) return path
+  return `/${path.replaceAll(/\[(\d+)\]/g, '.$1').replaceAll('.', '/')}`
+}

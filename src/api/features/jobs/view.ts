@@ -1,0 +1,83 @@
+import { artifactId, parseArtifactKey } from '../../../shared/domain/job-artifact.ts'
+import { acceptedReason } from '../../../shared/domain/job-status.ts'
+import { formatCredits } from '../../../shared/domain/price.ts'
+import { assert } from '../../../shared/assert.ts'
+import type { Output } from '../../../shared/crd/generation-job.ts'
+import type { JobView } from '../../../shared/wire/jobs.ts'
+import type { JobRow } from './row.ts'
+
+/** Makes a link to an object for the caller's browser. */
+export type LinkObject = (key: string) => { readonly url: string; readonly expiresMs: number }
+
+/** What people see of a job. */
+export function toView(row: JobRow, linkObject: LinkObject): JobView {
+  const { department, user } = row.owner
+  return {
+    id: row._id,
+    task: row.task,
+    model: row.model,
+    owner: user === null ? { department } : { department, user },
+    parameters: row.parameters,
+    state: row.state,
+    reason: row.reason,
+    message: row.message,
+    conditions: [...row.conditions],
+    progress: toProgress(row),
+    outputs: row.outputs.map((output) => toArtifact(output, linkObject)),
+    cost: { held: formatCredits(row.price.microCredits), charged: toCharged(row) },
+    revision: row.revision,
+    creationTime: toTime(row.creationTimeMs),
+    startTime: row.startTimeMs === null ? null : toTime(row.startTimeMs),
+    completionTime: row.completionTimeMs === null ? null : toTime(row.completionTimeMs),
+    resource: { namespace: row.resource.namespace, name: row.resource.name },
+    urls: {
+      self: `/v1/jobs/${row._id}`,
+      events: `/v1/jobs/${row._id}/events`,
+      cancel: `/v1/jobs/${row._id}/cancel`,
+    },
+  }
+}
+
+/** The answer to an accepted request, whenever it is asked for again. */
+export function toAcceptedView(row: JobRow, linkObject: LinkObject): JobView {
+  const accepted: JobRow = {
+    ...row,
+    ...acceptedReason,
+    state: 'Pending',
+    conditions: [],
+    progress: null,
+    outputs: [],
+    chargedMicroCredits: null,
+    revision: acceptedRevision,
+    startTimeMs: null,
+    completionTimeMs: null,
+  }
+  return toView(accepted, linkObject)
+}
+
+/** A row is made with revision 1; being accepted is its first change. */
+const acceptedRevision = 2
+
+function toProgress({ progress }: JobRow): JobView['progress'] {
+  if (progress === null) return null
+  const { sequence: _sequence, attempt: _attempt, ...shown } = progress
+  return shown
+}
+
+function toArtifact(
+  { key, ...output }: Output,
+  linkObject: LinkObject,
+): JobView['outputs'][number] {
+  const name = parseArtifactKey(key)
+  assert(name !== null, 'an output lies in the folder of its job')
+  const { url, expiresMs } = linkObject(key)
+  return { ...output, id: artifactId(name), url, urlExpiresTime: toTime(expiresMs) }
+}
+
+function toCharged({ chargedMicroCredits }: JobRow): string | null {
+  return chargedMicroCredits === null ? null : formatCredits(chargedMicroCredits)
+}
+
+function toTime(ms: number): string {
+  return new Date(ms).toISOString()
+}

@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto'
+import { systemClock } from '../platform/clock/system-clock.ts'
+import { readApiConfig } from '../platform/config/api.ts'
+import { startMetricsServer } from '../platform/http/metrics-server.ts'
+import { openKubeClient } from '../platform/kube/client.ts'
+import { createLogger, type Logger } from '../platform/log/logger.ts'
+import { countKubeRequests } from '../platform/metrics/kube-metrics.ts'
+import { createRegistry } from '../platform/metrics/registry.ts'
+import { openFolderStore } from '../platform/objects/folder-store.ts'
+import { newJobId } from '../shared/domain/job-id.ts'
+import { openApiCore } from './composition.ts'
+import { createApiMetrics } from './metrics.ts'
+import { createHttpApp } from './plugins/http-app.ts'
+import { registerRequestLog } from './plugins/request-log.ts'
+import { openPublicApi } from './public.ts'
+import { startReadiness } from './readiness.ts'
+import { readSecrets } from './secrets.ts'
+
+/** Config, connections, core, three servers; and all of it back in reverse on SIGTERM. */
+async function run(log: Logger): Promise<void> {
+  const config = readApiConfig()
+  log.level = config.logLevel
+  const { publicUrl, internalUrl } = config
+  const secrets = await readSecrets(config.secretsFolder)
+  const registry = createRegistry('api')
+  const kube = openKubeClient({
+    kubeconfigPath: config.kubeconfigPath,
+    userAgent: 'atelier-api',
+    observe: countKubeRequests(registry),
+  })
+  const shared = { ...secrets, publicUrl, clock: systemClock, randomBytes, log }
+  const core = await openApiCore({
+    ...shared,
+    kube,
+    internalUrl,
+    mongodbUri: config.mongodbUri,
+    redisUrl: config.redisUrl,
+    objects: await openFolderStore(config.objectsFolder),
+    random: Math.random,
+  })
+  const publicApi = await openPublicApi({ ...shared, core, metrics: createApiMetrics(registry) })
+  if (config.demoAccountsFile !== undefined) {
+    await publicApi.loadDemoAccounts(config.demoAccountsFile)
+  }
+  const internalApp = createHttpApp({ log, publicUrl: internalUrl, newRequestId, bodyBytesMax })
+  registerRequestLog(internalApp)
+  core.registerInternal(internalApp)
+  const readiness = startReadiness({
+    ping: core.database.ping,
+    isSynced: core.isReady,
+    clock: systemClock,
+  })
+  const metricsServer = await startMetricsServer({
+    listen: config.metricsListen,
+    registry,
+    ready: readiness.isReady,
+  })
+  await core.start()
+  await internalApp.listen(config.internalListen)
+  await publicApi.app.listen(config.listen)
+  log.info({ publicUrl, ...config.listen }, 'the api is listening')
+  await stopSignal()
+  log.info({}, 'the api is stopping')
+  await publicApi.app.close()
+  await internalApp.close()
+  readiness.stop()
+  await core.close()
+  await metricsServer.close()
+  await kube.close()
+}
+
+/** Reports of large jobs come here; uploads are streams with limits of their own. */
+const bodyBytesMax = 4 * 1024 * 1024
+
+function newRequestId(): string {
+  return newJobId(systemClock.nowMs(), randomBytes)
+}
+
+async function stopSignal(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    process.once('SIGTERM', () => resolve())
+    process.once('SIGINT', () => resolve())
+  })
+}
+
+const log = createLogger({ process: 'api' })
+run(log).then(
+  () => process.exit(0),
+  (error: unknown) => {
+    log.error({ err: error }, 'the api cannot run')
+    process.exit(1)
+  },
+)

@@ -1,0 +1,46 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+
+/** Everything that the api counts about its public port. No label names a person or a job. */
+export type ApiMetrics = {
+  readonly requestSeconds: Histogram<'route' | 'method' | 'status'>
+  readonly signIns: Counter<'outcome'>
+  readonly jobSubmissions: Counter<'task' | 'outcome'>
+  readonly eventStreams: Gauge
+  readonly eventStreamEnds: Counter<'reason'>
+}
+
+export function createApiMetrics(registry: Registry): ApiMetrics {
+  const registers = [registry]
+  return {
+    requestSeconds: new Histogram({
+      name: 'atelier_api_request_seconds',
+      help: 'Time from a request to its answer, by route template and status class',
+      labelNames: ['route', 'method', 'status'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
+      registers,
+    }),
+    signIns: new Counter({
+      name: 'atelier_api_sign_ins_total',
+      help: 'Sign-ins by outcome: accepted, refused or failed',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    jobSubmissions: new Counter({
+      name: 'atelier_api_job_submissions_total',
+      help: 'Submitted jobs by task and outcome: accepted, replayed or the code of the refusal',
+      labelNames: ['task', 'outcome'],
+      registers,
+    }),
+    eventStreams: new Gauge({
+      name: 'atelier_api_event_streams',
+      help: 'Open event streams',
+      registers,
+    }),
+    eventStreamEnds: new Counter({
+      name: 'atelier_api_event_stream_ends_total',
+      help: 'Ended event streams by reason',
+      labelNames: ['reason'],
+      registers,
+    }),
+  }
+}

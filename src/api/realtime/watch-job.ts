@@ -1,0 +1,65 @@
+import type { Readable } from 'node:stream'
+import type { Clock } from '../../shared/clock.ts'
+import type { JobView } from '../../shared/wire/jobs.ts'
+import type { JobEvents } from '../features/jobs/events.ts'
+import { isTerminal } from '../features/jobs/row.ts'
+import type { JobService } from '../features/jobs/service.ts'
+import type { SignedIn } from '../plugins/route-config.ts'
+import { toFrame } from './event-frames.ts'
+import { openJobInbox } from './job-inbox.ts'
+import { type JobStreamEvent, streamJob } from './job-stream.ts'
+import type { OpenStreams } from './open-streams.ts'
+
+export type WatchParts = {
+  readonly jobs: Pick<JobService, 'get'>
+  readonly events: JobEvents
+  readonly streams: OpenStreams
+  readonly clock: Clock
+  readonly heartbeatMs: number
+}
+
+export type JobWatch = {
+  /** Server-sent events as a body. Errors: `job.not_found`, `rate.limited`. */
+  readonly stream: (signedIn: SignedIn, jobId: string) => Promise<Readable>
+  /** The job once it has ended, or as it is when the time is over. Errors: `rate.limited`. */
+  readonly waitForEnd: (signedIn: SignedIn, job: JobView, timeoutMs: number) => Promise<JobView>
+}
+
+export function createJobWatch({ jobs, events, streams, ...parts }: WatchParts): JobWatch {
+  const watch = ({ caller, expiresMs }: SignedIn, jobId: string, lifeMs: number) => {
+    const untilExpiryMs = Math.max(0, expiresMs - parts.clock.nowMs())
+    const seat = streams.open(caller.userId, { lifeMs: Math.min(lifeMs, untilExpiryMs) })
+    const { signal } = seat
+    const inbox = openJobInbox(events, jobId, signal)
+    const read = async (): Promise<JobView> => await jobs.get(caller, jobId)
+    return { seat, snapshots: streamJob({ ...parts, read, inbox, signal }) }
+  }
+  return {
+    stream: async (signedIn, jobId) => {
+      await jobs.get(signedIn.caller, jobId)
+      const { seat, snapshots } = watch(signedIn, jobId, Number.MAX_SAFE_INTEGER)
+      return streams.toBody(seat, toFrames(snapshots))
+    },
+    waitForEnd: async (signedIn, job, timeoutMs) => {
+      if (isTerminal(job.state)) return job
+      const { seat, snapshots } = watch(signedIn, job.id, timeoutMs)
+      try {
+        return await lastOf(job, snapshots)
+      } finally {
+        seat.end('finished')
+      }
+    },
+  }
+}
+
+async function* toFrames(
+  snapshots: AsyncIterable<JobStreamEvent>,
+): AsyncGenerator<string, void, undefined> {
+  for await (const snapshot of snapshots) yield toFrame(snapshot)
+}
+
+async function lastOf(first: JobView, snapshots: AsyncIterable<JobStreamEvent>): Promise<JobView> {
+  let last = first
+  for await (const snapshot of snapshots) if (snapshot.kind === 'Job') last = snapshot.view
+  return last
+}

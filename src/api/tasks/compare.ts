@@ -1,0 +1,79 @@
+import type { Clock } from '../../shared/clock.ts'
+import type { GenerationJob } from '../../shared/crd/generation-job.ts'
+import { isLapsed } from '../../shared/domain/account.ts'
+import { deletedReason } from '../../shared/domain/job-status.ts'
+import type { AccountDocument, AccountStore } from '../features/accounts/store.ts'
+import { type FinishDeps, finishJob } from '../features/jobs/finish.ts'
+import { isTerminal, type JobRow } from '../features/jobs/row.ts'
+import { openStates } from '../features/jobs/store.ts'
+import { eachById } from './pages.ts'
+
+export type CompareDeps = FinishDeps & {
+  readonly accountStore: AccountStore
+  /** Every GenerationJob there is, complete or not at all. */
+  readonly listJobs: () => Promise<readonly GenerationJob[]>
+  readonly clock: Clock
+}
+
+/** Two complete lists this far apart must lack a resource before anything is done about it. */
+export const missingForMs = 60_000
+
+/** Rows against custom resources, holds against rows; what is left over is ended. */
+export async function compareOnce(deps: CompareDeps): Promise<void> {
+  await compareResources(deps)
+  await compareHolds(deps)
+}
+
+/** Rows first, then the list: a resource that a row knows of was there before the list was made. */
+async function compareResources(deps: CompareDeps): Promise<void> {
+  const rows: JobRow[] = []
+  for await (const row of eachById(deps.store.pageOpen)) {
+    if (row.resource.uid !== null) rows.push(row)
+  }
+  const listed = await deps.listJobs()
+  const uids = new Set(listed.map(({ metadata }) => metadata.uid))
+  for (const row of rows) {
+    const isMissing = row.resource.uid !== null && !uids.has(row.resource.uid)
+    if (isMissing) await handleMissing(deps, row)
+    else if (row.missingTimeMs !== null) await noteMissing(deps, row, null)
+  }
+}
+
+async function handleMissing(deps: CompareDeps, row: JobRow): Promise<void> {
+  const nowMs = deps.clock.nowMs()
+  if (row.missingTimeMs === null) return await noteMissing(deps, row, nowMs)
+  if (nowMs - row.missingTimeMs < missingForMs) return
+  const { conditions, attempt, startTimeMs } = row
+  await finishJob(deps, row, {
+    ...deletedReason,
+    state: 'Cancelled',
+    conditions,
+    attempt,
+    startTimeMs,
+    completionTimeMs: nowMs,
+    outputs: null,
+  })
+}
+
+async function noteMissing({ store }: CompareDeps, row: JobRow, missingTimeMs: number | null) {
+  await store.change(row._id, { states: openStates, revision: row.revision }, { missingTimeMs })
+}
+
+/** Also the place where lapsed credits are booked off: every account passes by here. */
+async function compareHolds(deps: CompareDeps): Promise<void> {
+  const accounts = eachById(({ afterId, limit }) => deps.accountStore.page(afterId, limit))
+  for await (const account of accounts) {
+    const nowMs = deps.clock.nowMs()
+    if (account.lots.some((lot) => isLapsed(lot, nowMs))) await deps.accounts.lapse(account._id)
+    await voidLeftHolds(deps, account, nowMs)
+  }
+}
+
+/** A hold comes after its row; one without a living row was left by a crash. */
+async function voidLeftHolds(deps: CompareDeps, account: AccountDocument, nowMs: number) {
+  for (const { jobId, createTimeMs } of account.holds) {
+    if (nowMs - createTimeMs < missingForMs) continue
+    const row = await deps.store.get(jobId)
+    if (row === null || isTerminal(row.state)) await deps.accounts.void(account._id, jobId)
+  }
+}

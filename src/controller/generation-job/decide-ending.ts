@@ -1,0 +1,79 @@
+import type { GenerationJobStatus } from '../../shared/crd/generation-job.ts'
+import { timestamp } from '../conditions.ts'
+import type { AttemptState } from './attempt.ts'
+import { outputsOf } from './attempt.ts'
+import { attemptFields, endAttempt, liveConditions } from './decide-live.ts'
+import type { Verdict } from './checks.ts'
+import type { Decision } from './decision.ts'
+import { isHeld, modelCondition } from './job-conditions.ts'
+import type { Observed } from './observed.ts'
+import { condition, keptCondition, writeStatus } from './status.ts'
+import { activeSecondsAfter } from './times.ts'
+
+export type Ending = {
+  readonly observed: Observed
+  readonly state: AttemptState
+  readonly verdict: Verdict
+}
+
+/** Ends the running attempt first; when nothing runs, writes the verdict, once and for all. */
+export function decideEnding({ observed, state, verdict }: Ending): Decision {
+  if (state.kind === 'Live') {
+    const fields = attemptFields(observed, state.attempt)
+    const conditions = liveConditions(observed, state.attempt)
+    return {
+      actions: [...writeStatus(observed, { conditions, fields }), ...endAttempt(state.attempt)],
+    }
+  }
+  const isSuccess = verdict.reason === 'Completed'
+  return {
+    actions: [
+      ...writeStatus(observed, {
+        conditions: endConditions(observed, verdict),
+        fields: endFields(observed, state),
+      }),
+      {
+        kind: 'RecordEvent',
+        event: { ...verdict, type: isSuccess ? 'Normal' : 'Warning' },
+      },
+    ],
+    outcome: verdict.reason,
+  }
+}
+
+function endConditions(observed: Observed, verdict: Verdict) {
+  const reserved = isHeld(observed)
+    ? condition({ type: 'CreditsReserved', status: 'True', reason: 'Reserved' })
+    : condition({ type: 'CreditsReserved', status: 'False', reason: 'Ended' })
+  return [
+    reserved,
+    condition({ type: 'Admitted', status: 'False', reason: 'Ended' }),
+    keptCondition(observed, 'ModelReady') ?? modelCondition(observed),
+    condition({ type: 'PodsReady', status: 'False', reason: 'Ended' }),
+    condition({
+      type: 'Succeeded',
+      status: verdict.reason === 'Completed' ? 'True' : 'False',
+      reason: verdict.reason,
+      message: verdict.message === '' ? undefined : verdict.message,
+    }),
+  ]
+}
+
+function endFields(observed: Observed, state: AttemptState): Partial<GenerationJobStatus> {
+  const { job, report, nowMs } = observed
+  const attempted = state.kind === 'Over' || state.kind === 'Accounted'
+  const outputs = report?.kind === 'Answered' ? outputsOf(report.value) : []
+  return {
+    ...(attempted ? attemptFields(observed, state.attempt) : {}),
+    ...(attempted ? { activeSeconds: activeSecondsAfter(job, state, nowMs) } : {}),
+    retryTime: undefined,
+    completionTime: timestamp(nowMs),
+    outputs: outputs.length === 0 ? undefined : outputs,
+    summary: `${outputs.length}/${wantedPictures(observed)}`,
+  }
+}
+
+function wantedPictures({ job, model }: Observed): number {
+  const { batchCount, batchSize } = { ...model?.spec.defaults, ...job.spec.parameters }
+  return (batchCount ?? 1) * (batchSize ?? 1)
+}

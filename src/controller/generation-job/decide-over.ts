@@ -1,0 +1,66 @@
+import type { GenerationJobStatus } from '../../shared/crd/generation-job.ts'
+import { timestamp } from '../conditions.ts'
+import { type AttemptOutcome, type AttemptState, isSuspending } from './attempt.ts'
+import { attemptFields, liveConditions, recorded } from './decide-live.ts'
+import type { Decision } from './decision.ts'
+import type { Observed } from './observed.ts'
+import { condition, writeStatus } from './status.ts'
+import { activeSecondsAfter, retryDelayMs } from './times.ts'
+
+export type Ended = {
+  readonly observed: Observed
+  readonly state: Extract<AttemptState, { kind: 'Over' }>
+  readonly outcome: AttemptOutcome
+  readonly retryBaseMs: number
+}
+
+/** Draws the conclusions from an ended attempt that do not end the job. */
+export function decideOver(ended: Ended): Decision {
+  const suspending = isSuspending(ended.observed, ended.state.attempt)
+  return suspending ? accountSuspension(ended) : accountFailure(ended)
+}
+
+function accountSuspension({ observed, state }: Ended): Decision {
+  const conditions = [
+    ...liveConditions(observed, state.attempt),
+    condition({ type: 'PodsReady', status: 'False', reason: 'Ended' }),
+  ]
+  const fields = {
+    ...attemptFields(observed, state.attempt),
+    activeSeconds: activeSecondsAfter(observed.job, state, observed.nowMs),
+    retryTime: timestamp(observed.nowMs),
+  }
+  const message = `Attempt ${state.attempt.number} was suspended.`
+  return {
+    actions: [
+      ...writeStatus(observed, { conditions, fields }),
+      recorded({ type: 'Normal', reason: 'Suspended', message }),
+    ],
+  }
+}
+
+function accountFailure({ observed, state, outcome, retryBaseMs }: Ended): Decision {
+  const { status } = observed.job
+  const isOurs = outcome.kind === 'Failed'
+  const failures = (isOurs ? status?.failedAttempts : status?.disruptedAttempts) ?? 0
+  const delayMs = retryDelayMs(failures + 1, retryBaseMs)
+  const counted = isOurs ? 'failedAttempts' : 'disruptedAttempts'
+  const message = `Attempt ${state.attempt.number}: ${outcome.message}`
+  const fields: Partial<GenerationJobStatus> = {
+    ...attemptFields(observed, state.attempt),
+    [counted]: failures + 1,
+    // The pause counts against the deadline, because the job is active all the while.
+    activeSeconds: activeSecondsAfter(observed.job, state, observed.nowMs + delayMs),
+    retryTime: timestamp(observed.nowMs + delayMs),
+  }
+  const conditions = [
+    ...liveConditions(observed, state.attempt),
+    condition({ type: 'PodsReady', status: 'False', reason: 'BackingOff', message }),
+  ]
+  return {
+    actions: [
+      ...writeStatus(observed, { conditions, fields }),
+      recorded({ type: 'Warning', reason: 'Retrying', message }),
+    ],
+  }
+}

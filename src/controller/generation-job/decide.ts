@@ -1,0 +1,67 @@
+import { unreachable } from '../../shared/assert.ts'
+import { attemptState, type AttemptState, isUnseen } from './attempt.ts'
+import { firstVerdict, knownOutcome } from './checks.ts'
+import { decideEnded } from './decide-ended.ts'
+import { decideEnding } from './decide-ending.ts'
+import { decideIdle } from './decide-idle.ts'
+import { decideLive } from './decide-live.ts'
+import { decideOver } from './decide-over.ts'
+import { type Decision, nothing } from './decision.ts'
+import { isTerminal } from './eligibility.ts'
+import type { Observed } from './observed.ts'
+import { recheckAfter } from './times.ts'
+import { REPORT_RECHECK_MS, UNSEEN_RECHECK_MS } from '../limits.ts'
+
+export type DecideSettings = { readonly allowCpu: boolean; readonly retryBaseMs: number }
+
+/**
+ * What to do about one GenerationJob, from everything that was observed: pure and total.
+ * Deciding again after any prefix of the actions leads to the same end.
+ */
+export function decide(observed: Observed, settings: DecideSettings): Decision {
+  // Garbage collection ends the attempt; the api settles. There is no finalizer of ours.
+  if (observed.job.metadata.deletionTimestamp !== undefined) return nothing
+  if (isTerminal(observed.job)) return decideEnded(observed)
+
+  const state = attemptState(observed)
+  const outcome = knownOutcome(observed, state)
+  if (state.kind === 'Over' && outcome === undefined) {
+    // Without the report nobody knows whether it failed: wait for the api, however long.
+    return { actions: [], recheckAfterMs: REPORT_RECHECK_MS }
+  }
+  if (state.kind === 'Live' && isUnseen(state.attempt)) {
+    // The API server has it and the cache does not yet: what is not seen cannot be judged.
+    return { actions: [], recheckAfterMs: UNSEEN_RECHECK_MS }
+  }
+  const verdict = firstVerdict({ facts: observed, state, outcome })
+  if (verdict !== undefined) return decideEnding({ observed, state, verdict })
+  return withRecheck(observed, state, decideGoingOn({ observed, state, outcome, settings }))
+}
+
+type GoingOn = {
+  readonly observed: Observed
+  readonly state: AttemptState
+  readonly outcome: ReturnType<typeof knownOutcome>
+  readonly settings: DecideSettings
+}
+
+function decideGoingOn({ observed, state, outcome, settings }: GoingOn): Decision {
+  switch (state.kind) {
+    case 'None':
+    case 'Accounted':
+      return decideIdle(observed, state, settings)
+    case 'Live':
+      return decideLive(observed, state.attempt)
+    case 'Over':
+      return outcome === undefined
+        ? nothing
+        : decideOver({ observed, state, outcome, retryBaseMs: settings.retryBaseMs })
+    default:
+      return unreachable(state)
+  }
+}
+
+/** Whatever was decided, time alone may change the next decision. */
+function withRecheck(observed: Observed, state: AttemptState, decision: Decision): Decision {
+  return { ...decision, recheckAfterMs: recheckAfter(observed, state) }
+}

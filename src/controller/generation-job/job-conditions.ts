@@ -1,0 +1,97 @@
+import { type ConditionDraft, findCondition } from '../conditions.ts'
+import { type AttemptState, podOf } from './attempt.ts'
+import { isReserved, modelReadiness } from './eligibility.ts'
+import { attemptJobName } from './names.ts'
+import type { AttemptView, Observed, PodView } from './observed.ts'
+import { condition, keptCondition } from './status.ts'
+import { stuckMs } from './times.ts'
+
+/** What each condition of a job that has not ended says about the world as it was observed. */
+
+export const running = condition({ type: 'Succeeded', status: 'Unknown', reason: 'Running' })
+
+export function isHeld(observed: Observed): boolean {
+  if (isReserved(observed.job)) return true
+  const { hold } = observed
+  return hold?.answer.kind === 'Answered' && hold.answer.value.state === 'Held'
+}
+
+export function creditsCondition(observed: Observed): ConditionDraft {
+  const type = 'CreditsReserved'
+  if (isHeld(observed)) return condition({ type, status: 'True', reason: 'Reserved' })
+  const answer = observed.hold?.answer
+  const kept = keptCondition(observed, type)
+  if (answer?.kind === 'Answered' && answer.value.state === 'Waiting') {
+    const reason = answer.value.reason === 'HoldLimit' ? 'HoldLimit' : 'InsufficientCredits'
+    // The amounts in the message move with every other job: the first ones stay.
+    if (kept?.reason === reason) return kept
+    return condition({ type, status: 'False', reason, message: answer.value.message })
+  }
+  return kept ?? condition({ type, status: 'Unknown', reason: 'Pending' })
+}
+
+export function modelCondition(observed: Observed): ConditionDraft {
+  const type = 'ModelReady'
+  const reason = modelReadiness(observed.job, observed.model)
+  if (reason === 'Ready') return condition({ type, status: 'True', reason })
+  return condition({ type, status: 'False', reason, message: modelMessage(observed, reason) })
+}
+
+function modelMessage({ job, model }: Observed, reason: string): string | undefined {
+  const { name } = job.spec.modelRef
+  if (reason === 'ModelNotFound') return `spec.modelRef.name: there is no Model ${name}.`
+  if (reason === 'UnsupportedTask') return `spec.task: Model ${name} does not do ${job.spec.task}.`
+  if (reason === 'NotVisible') return undefined
+  return findCondition(model?.status?.conditions, 'Ready')?.message
+}
+
+export const admitted = condition({ type: 'Admitted', status: 'True', reason: 'Admitted' })
+export const suspended = condition({ type: 'Admitted', status: 'False', reason: 'Suspended' })
+
+/** Says nothing that changes while the queue moves: a queued job is written once or twice. */
+export function queuedCondition(observed: Observed): ConditionDraft {
+  const type = 'Admitted'
+  const { place } = observed
+  if (place.kind === 'Queued' && place.cause === 'TooLarge') {
+    const message = 'No Node is large enough for the resources of the Model, whoever else runs.'
+    return condition({ type, status: 'False', reason: 'Queued', message })
+  }
+  return condition({ type, status: 'False', reason: 'Queued' })
+}
+
+export function podsNotRunning(observed: Observed, state: AttemptState): ConditionDraft {
+  const type = 'PodsReady'
+  if (state.kind === 'None') return condition({ type, status: 'False', reason: 'NotStarted' })
+  const ended = condition({ type, status: 'False', reason: 'Ended' })
+  const kept = keptCondition(observed, type)
+  return kept?.reason === 'BackingOff' && !observed.job.spec.suspend ? kept : ended
+}
+
+export function podsCondition(observed: Observed, attempt: AttemptView): ConditionDraft {
+  const type = 'PodsReady'
+  const pod = podOf(observed.job, attempt)
+  if (pod?.phase === 'Running') return condition({ type, status: 'True', reason: 'Running' })
+  const starting = condition({ type, status: 'False', reason: 'Starting' })
+  const stuck = pod === undefined ? missingPod(observed, attempt) : stuckPod(pod)
+  if (stuck === undefined || observed.nowMs < stuckMs(observed.job, attempt)) return starting
+  const kept = keptCondition(observed, type)
+  // The scheduler's own message changes with every Node: the first one for a reason stays.
+  if (kept?.message.startsWith(stuck.cause) === true) return kept
+  return { ...starting, message: `${stuck.cause} ${stuck.detail}`.trim() }
+}
+
+type Stuck = { readonly cause: string; readonly detail: string }
+
+function stuckPod(pod: PodView): Stuck | undefined {
+  if (pod.waiting === undefined) return undefined
+  const { reason, message } = pod.waiting
+  // The kubelet alternates between the two words.
+  const name = reason === 'ImagePullBackOff' ? 'ErrImagePull' : reason
+  return { cause: `Pod ${pod.name} waits: ${name}.`, detail: message }
+}
+
+/** A Job that was made long ago and has no pod: a quota, or a policy, refuses it. */
+function missingPod({ job }: Observed, attempt: AttemptView): Stuck {
+  const name = attemptJobName(job.metadata.uid, attempt.number)
+  return { cause: 'Kubernetes has made no pod.', detail: `See the events of Job ${name}.` }
+}

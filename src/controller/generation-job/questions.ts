@@ -1,0 +1,38 @@
+import { attemptState, isOutOfSight } from './attempt.ts'
+import { firstVerdict } from './checks.ts'
+import { isReserved, isTerminal, modelReadiness } from './eligibility.ts'
+import type { Facts } from './observed.ts'
+import { expiryMs } from './times.ts'
+
+/** What the caches know; the rest of an observation must be asked for over the network. */
+export type LocalFacts = Omit<Facts, 'hold' | 'report' | 'settlement' | 'confirmedGone'>
+
+/** Whether the API server must confirm that an attempt which no cache shows is really gone. */
+export function needsConfirmation({ job, attempts }: LocalFacts): boolean {
+  return isOpen(job) && isOutOfSight(job, attempts)
+}
+
+/** The attempt whose report is needed, if any. */
+export function reportNeeded(local: LocalFacts, confirmedGone: boolean): number | undefined {
+  if (!isOpen(local.job)) return undefined
+  const state = attemptState({ ...local, confirmedGone })
+  return state.kind === 'Over' ? state.attempt.number : undefined
+}
+
+/** The api prices by the Model, so it is asked only when there is one that serves the job. */
+export function needsHold(local: LocalFacts): boolean {
+  const { job, model } = local
+  if (!isOpen(job) || isReserved(job) || modelReadiness(job, model) !== 'Ready') return false
+  const facts = { ...local, confirmedGone: false }
+  return firstVerdict({ facts, state: attemptState(facts) }) === undefined
+}
+
+/** Whether only the settlement stands between the job and its deletion. */
+export function needsSettlement({ job, nowMs }: LocalFacts): boolean {
+  const dueMs = expiryMs(job)
+  return isTerminal(job) && dueMs !== undefined && nowMs >= dueMs
+}
+
+function isOpen(job: Facts['job']): boolean {
+  return !isTerminal(job) && job.metadata.deletionTimestamp === undefined
+}

@@ -1,0 +1,138 @@
+import type { Job, Pod } from '../../platform/kube/resources.ts'
+import type { OwnerReference } from '../../platform/kube/types.ts'
+import { type Resources, resourcesOf } from '../../shared/domain/admission/resources.ts'
+import { jobContainerName } from '../../shared/domain/pod-contract.ts'
+import { attemptJobName, parseChildName } from './names.ts'
+import type { AttemptJobView, AttemptView, PodPhase, PodView } from './observed.ts'
+
+export type Children = {
+  /** uid of the GenerationJob. */
+  readonly uid: string
+  readonly jobs: readonly Job[]
+  readonly pods: readonly Pod[]
+}
+
+/**
+ * The attempts of one GenerationJob, ascending. Only what it owns counts: names and labels can be
+ * copied, so a Job must name this uid as its controller, and a pod must be that Job's.
+ */
+export function viewAttempts({ uid, jobs, pods }: Children): AttemptView[] {
+  const attempts = new Map<number, { job?: AttemptJobView; pods: PodView[] }>()
+  const attemptOf = (number: number) => {
+    const attempt = attempts.get(number) ?? { pods: [] }
+    attempts.set(number, attempt)
+    return attempt
+  }
+  for (const job of jobs) {
+    const number = attemptNumberOf(job, uid)
+    if (number !== undefined) attemptOf(number).job = viewAttemptJob(job)
+  }
+  for (const pod of pods) {
+    const number = parseChildName(pod.metadata.name)?.attempt
+    if (number === undefined) continue
+    if (!isPodOf(pod, { name: attemptJobName(uid, number), uid: attempts.get(number)?.job?.uid })) {
+      continue
+    }
+    attemptOf(number).pods.push(viewPod(pod))
+  }
+  return [...attempts]
+    .map(([number, attempt]) => ({ number, ...attempt }))
+    .toSorted((left, right) => left.number - right.number)
+}
+
+export function controllerOf(object: {
+  readonly metadata: { readonly ownerReferences?: readonly OwnerReference[] }
+}): OwnerReference | undefined {
+  return object.metadata.ownerReferences?.find((owner) => owner.controller === true)
+}
+
+function attemptNumberOf(job: Job, uid: string): number | undefined {
+  const parsed = parseChildName(job.metadata.name)
+  return parsed?.uid === uid && controllerOf(job)?.uid === uid ? parsed.attempt : undefined
+}
+
+type PodOwner = { readonly name: string; readonly uid: string | undefined }
+
+/** The owner's uid is known while the Job exists; a pod may outlive it for some seconds. */
+function isPodOf(pod: Pod, owner: PodOwner): boolean {
+  const controller = controllerOf(pod)
+  if (controller?.kind !== 'Job' || controller.name !== owner.name) return false
+  return owner.uid === undefined || controller.uid === owner.uid
+}
+
+function viewAttemptJob(job: Job): AttemptJobView {
+  const endings = ['Complete', 'Failed']
+  return {
+    name: job.metadata.name,
+    uid: job.metadata.uid,
+    createdTime: job.metadata.creationTimestamp,
+    deleting: job.metadata.deletionTimestamp !== undefined,
+    finished: (job.status?.conditions ?? []).some(
+      (condition) => endings.includes(condition.type) && condition.status === 'True',
+    ),
+    request: requestOfPod(job.spec?.template.spec),
+  }
+}
+
+function requestOfPod(spec: Pod['spec']): Resources {
+  const container = spec?.containers.find(({ name }) => name === jobContainerName)
+  return resourcesOf(container?.resources?.limits)
+}
+
+const phases: readonly PodPhase[] = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown']
+
+function viewPod(pod: Pod): PodView {
+  const { name, uid, creationTimestamp, deletionTimestamp } = pod.metadata
+  return {
+    name,
+    uid,
+    nodeName: pod.spec?.nodeName,
+    phase: phases.find((phase) => phase === pod.status?.phase) ?? 'Unknown',
+    deleting: deletionTimestamp !== undefined,
+    createdTime: creationTimestamp,
+    ...viewContainer(pod),
+    request: requestOfPod(pod.spec),
+    disrupted: isDisrupted(pod),
+    waiting: waitingContainer(pod) ?? waitingForNode(pod),
+  }
+}
+
+function viewContainer(pod: Pod): Pick<PodView, 'startedTime' | 'exitCode' | 'outOfMemory'> {
+  const { running, terminated } = containerStatusOf(pod)?.state ?? {}
+  return {
+    startedTime: running?.startedAt ?? terminated?.startedAt,
+    exitCode: terminated?.exitCode,
+    outOfMemory: terminated?.reason === 'OOMKilled',
+  }
+}
+
+function containerStatusOf(pod: Pod) {
+  return pod.status?.containerStatuses?.find(({ name }) => name === jobContainerName)
+}
+
+/** Reasons of older kubelets and of the node lifecycle, beside the condition of KEP-3329. */
+const disruptionReasons = [
+  'Evicted',
+  'NodeLost',
+  'Preempting',
+  'Shutdown',
+  'NodeShutdown',
+  'Terminated',
+]
+
+function isDisrupted(pod: Pod): boolean {
+  const target = pod.status?.conditions?.find(({ type }) => type === 'DisruptionTarget')
+  return target?.status === 'True' || disruptionReasons.includes(pod.status?.reason ?? '')
+}
+
+function waitingContainer(pod: Pod): PodView['waiting'] {
+  const waiting = containerStatusOf(pod)?.state?.waiting
+  if (waiting?.reason === undefined) return undefined
+  return { reason: waiting.reason, message: waiting.message ?? '' }
+}
+
+function waitingForNode(pod: Pod): PodView['waiting'] {
+  const scheduled = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled')
+  if (scheduled?.status !== 'False') return undefined
+  return { reason: scheduled.reason ?? 'Unschedulable', message: scheduled.message ?? '' }
+}

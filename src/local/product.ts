@@ -1,0 +1,134 @@
+import { join } from 'node:path'
+import type { Ports } from './ports.ts'
+import { projectFolder } from './project.ts'
+import { answersOk } from './ready.ts'
+import type { ServiceAccountFiles } from './service-accounts.ts'
+import type { ProcessSpec } from './supervisor.ts'
+
+/** The image of job pods in the embedded environment; the node agent runs our source for it. */
+const inferenceImage = 'atelier.dev/inference:dev'
+
+/** What the three processes are told by their environment variables. */
+export type ProductSettings = ServiceAccountFiles & {
+  readonly ports: Ports
+  readonly adminKubeconfig: string
+  readonly mongodbUri: string
+  readonly redisUrl: string
+  readonly secretsFolder: string
+  readonly objectsFolder: string
+  readonly nodeFolder: string
+  readonly demoAccountsFile: string
+  readonly imageMapFile: string
+  readonly nodes: { readonly count: number; readonly gpus: number }
+  /** Node keeps compiled code here, which makes later starts and job pods faster. */
+  readonly compileCacheFolder: string
+}
+
+export function apiSpec(settings: ProductSettings): ProcessSpec {
+  const { ports } = settings
+  return processSpec('api', settings, {
+    metricsPort: ports.apiMetrics,
+    readyUrls: [`${urlOf(ports.api)}/openapi.json`],
+    environment: {
+      ATELIER_LISTEN: addressOf(ports.api),
+      ATELIER_INTERNAL_LISTEN: addressOf(ports.apiInternal),
+      ATELIER_PUBLIC_URL: urlOf(ports.api),
+      ATELIER_INTERNAL_URL: urlOf(ports.apiInternal),
+      MONGODB_URI: settings.mongodbUri,
+      REDIS_URL: settings.redisUrl,
+      KUBECONFIG: settings.apiKubeconfig,
+      ATELIER_OBJECTS_FOLDER: settings.objectsFolder,
+      ATELIER_SECRETS_FOLDER: settings.secretsFolder,
+      ATELIER_DEMO_ACCOUNTS_FILE: settings.demoAccountsFile,
+    },
+  })
+}
+
+export function controllerSpec(settings: ProductSettings): ProcessSpec {
+  const { ports } = settings
+  return processSpec('controller', settings, {
+    metricsPort: ports.controllerMetrics,
+    environment: {
+      KUBECONFIG: settings.controllerKubeconfig,
+      ATELIER_API_INTERNAL_URL: urlOf(ports.apiInternal),
+      ATELIER_INTERNAL_TOKEN_FILE: settings.controllerInternalToken,
+      ATELIER_INFERENCE_IMAGE: inferenceImage,
+      ATELIER_POD_API_URL: urlOf(ports.apiInternal),
+      // The simulated GPUs are counted by the scheduler like real ones.
+      ATELIER_ALLOW_CPU: 'false',
+    },
+  })
+}
+
+export function nodeAgentSpec(settings: ProductSettings): ProcessSpec {
+  const { ports, nodes } = settings
+  return processSpec('local/node-agent', settings, {
+    metricsPort: ports.nodeAgentMetrics,
+    environment: {
+      KUBECONFIG: settings.adminKubeconfig,
+      ATELIER_NODE_COUNT: String(nodes.count),
+      ATELIER_NODE_GPUS: String(nodes.gpus),
+      ATELIER_NODE_FOLDER: settings.nodeFolder,
+      ATELIER_IMAGE_MAP: settings.imageMapFile,
+    },
+  })
+}
+
+/** Which program stands for which image, see node-agent/image-map.ts. */
+export function imageMapText(compileCacheFolder: string): string {
+  const images = {
+    paths: { '/models': join(projectFolder, 'models') },
+    [inferenceImage]: {
+      command: [process.execPath, join(projectFolder, 'src/inference/main.ts')],
+      workingFolder: projectFolder,
+      environment: { NODE_COMPILE_CACHE: compileCacheFolder },
+    },
+  }
+  return JSON.stringify(images, null, 2)
+}
+
+export function urlOf(port: number): string {
+  return `http://${addressOf(port)}`
+}
+
+function addressOf(port: number): string {
+  return `127.0.0.1:${port}`
+}
+
+function processSpec(
+  folder: string,
+  settings: ProductSettings,
+  own: {
+    readonly metricsPort: number
+    /** Further addresses that must answer before the process counts as ready. */
+    readonly readyUrls?: readonly string[]
+    readonly environment: Readonly<Record<string, string>>
+  },
+): ProcessSpec {
+  return {
+    name: folder.replace('local/', ''),
+    command: process.execPath,
+    args: [join(projectFolder, 'src', folder, 'main.ts')],
+    cwd: projectFolder,
+    environment: {
+      // Our own variables reach the children; only the api may open the database and Redis.
+      MONGODB_URI: '',
+      REDIS_URL: '',
+      NODE_COMPILE_CACHE: settings.compileCacheFolder,
+      ATELIER_METRICS_LISTEN: addressOf(own.metricsPort),
+      ...own.environment,
+    },
+    ready: (signal) => allAnswerOk(own.readyUrls ?? [], own.metricsPort, signal),
+    stopGraceMs: 20_000,
+  }
+}
+
+async function allAnswerOk(
+  urls: readonly string[],
+  metricsPort: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const all = [`${urlOf(metricsPort)}/readyz`, ...urls]
+  const answers = await Promise.all(all.map((url) => answersOk(url, { signal })))
+  return answers.every(Boolean)
+}

@@ -1,0 +1,4 @@
+import { resolve } from 'node:path'
+
+/** The clone's root folder. */
+export const projectFolder = resolve(import.meta.dirname, '../..')

@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { childEnvironment } from '../platform/config/environment.ts'
+import { projectFolder } from './project.ts'
+
+/**
+ * npm test: everything that must pass. npm run check: the part without running parts
+ * (`--check`). Ends with one line `N passed, N failed, N skipped` about the tests.
+ */
+type Check = { readonly title: string; readonly program: string; readonly args: readonly string[] }
+type Counts = { readonly passed: number; readonly failed: number; readonly skipped: number }
+
+const checks: readonly Check[] = [
+  { title: 'format', program: 'oxfmt', args: ['--check', '.'] },
+  { title: 'lint', program: 'oxlint', args: ['--deny-warnings'] },
+  { title: 'types', program: 'tsc', args: ['-p', 'tsconfig.json'] },
+  { title: 'types of inference', program: 'tsc', args: ['-p', 'tsconfig.inference.json'] },
+  { title: 'generated files', program: 'node', args: ['tools/crds/generate.ts', '--check'] },
+]
+const vitestReport = z.object({
+  numPassedTests: z.int(),
+  numFailedTests: z.int(),
+  numPendingTests: z.int(),
+  numTodoTests: z.int().default(0),
+  numFailedTestSuites: z.int(),
+})
+
+const isCheckOnly = process.argv.includes('--check')
+const filters = process.argv.slice(2).filter((argument) => argument !== '--check')
+process.exitCode = await main()
+
+async function main(): Promise<number> {
+  const failed: string[] = []
+  for (const check of checks) {
+    if ((await run(check)) !== 0) failed.push(check.title)
+  }
+  const tests = await runTests(isCheckOnly ? ['--project', 'unit', 'test/tidy.test.ts'] : filters)
+  print(failed.length === 0 ? 'checks: all passed' : `checks failed: ${failed.join(', ')}`)
+  const { passed, failed: broken, skipped } = tests.counts
+  // A failed check counts as a failed test: the last line alone must tell the truth.
+  print(`${passed} passed, ${broken + failed.length} failed, ${skipped} skipped`)
+  return tests.exitCode === 0 && failed.length === 0 ? 0 : 1
+}
+
+async function runTests(
+  args: readonly string[],
+): Promise<{ readonly exitCode: number; readonly counts: Counts }> {
+  const folder = await mkdtemp(join(tmpdir(), 'atelier-report-'))
+  const file = join(folder, 'report.json')
+  const exitCode = await run({
+    title: 'tests',
+    program: 'vitest',
+    args: ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`, ...args],
+  })
+  const counts = await readCounts(file, exitCode)
+  await rm(folder, { recursive: true, force: true })
+  return { exitCode, counts }
+}
+
+async function readCounts(file: string, exitCode: number): Promise<Counts> {
+  const text = await readFile(file, 'utf8').catch(() => undefined)
+  if (text === undefined) return { passed: 0, failed: 1, skipped: 0 }
+  const report = vitestReport.parse(JSON.parse(text))
+  // A file that does not load, or a set-up that fails, has no failed test of its own.
+  const silent = exitCode !== 0 && report.numFailedTests === 0 ? 1 : 0
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + silent,
+    skipped: report.numPendingTests + report.numTodoTests,
+  }
+}
+
+function run({ title, program, args }: Check): Promise<number> {
+  print(`▸ ${title}`)
+  const path =
+    program === 'node' ? process.execPath : join(projectFolder, 'node_modules/.bin', program)
+  const child = spawn(path, args, {
+    cwd: projectFolder,
+    stdio: 'inherit',
+    env: childEnvironment({}),
+  })
+  // The terminal sends Ctrl-C to the child too; we end when it has cleaned up.
+  process.on('SIGINT', () => undefined)
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code) => resolve(code ?? 1))
+  })
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

@@ -1,0 +1,57 @@
+import { z } from 'zod'
+import { baseUrl, filePath, flag, listenAddress, logLevel, wholeNumber } from './fields.ts'
+import { type Environment, readConfig } from './read-config.ts'
+
+const NAME = '[A-Za-z0-9]([-A-Za-z0-9_./]{0,251}[A-Za-z0-9])?'
+const LABELS = new RegExp(`^${NAME}=${NAME}(,${NAME}=${NAME})*$`)
+
+/** Labels in the form `name=value,name=value`. */
+const labelPairs = z
+  .string()
+  .max(2048)
+  .regex(LABELS, { error: 'must be labels, such as name=value,name=value' })
+  .transform((text): Readonly<Record<string, string>> => {
+    const pairs = text.split(',').map((pair) => pair.split('='))
+    return Object.fromEntries(pairs.map(([name = '', value = '']) => [name, value]))
+  })
+
+/** Variables of the controller process. */
+const controllerConfigSchema = z
+  .object({
+    KUBECONFIG: filePath.optional(),
+    ATELIER_API_INTERNAL_URL: baseUrl,
+    ATELIER_INTERNAL_TOKEN_FILE: filePath,
+    ATELIER_METRICS_LISTEN: listenAddress.prefault('127.0.0.1:8083'),
+    ATELIER_INFERENCE_IMAGE: z.string().min(1).max(512),
+    ATELIER_POD_API_URL: baseUrl,
+    ATELIER_ALLOW_CPU: flag.prefault('false'),
+    ATELIER_WATCH_NAMESPACE: z.string().min(1).max(63).optional(),
+    ATELIER_NODE_SELECTOR: labelPairs.optional(),
+    ATELIER_RETRY_BASE_SECONDS: wholeNumber({ min: 1, max: 360 }).prefault('10'),
+    ATELIER_LOG_LEVEL: logLevel.default('info'),
+  })
+  .transform((environment) => ({
+    /** Without it the pod's own service account is used. */
+    kubeconfigPath: environment.KUBECONFIG,
+    apiInternalUrl: environment.ATELIER_API_INTERNAL_URL,
+    /** Token of audience `internalAudience`; replaced on disk, so it is read at each use. */
+    internalTokenFile: environment.ATELIER_INTERNAL_TOKEN_FILE,
+    metricsListen: environment.ATELIER_METRICS_LISTEN,
+    inferenceImage: environment.ATELIER_INFERENCE_IMAGE,
+    /** Base address of the internal port as pods see it. */
+    podApiUrl: environment.ATELIER_POD_API_URL,
+    /** Models that run on a CPU may run without a GPU. */
+    allowCpu: environment.ATELIER_ALLOW_CPU,
+    /** Only jobs of this namespace are looked after; absent means all namespaces. */
+    watchNamespace: environment.ATELIER_WATCH_NAMESPACE,
+    /** Labels of the Nodes that job pods may use; empty means all Nodes. */
+    nodeSelector: environment.ATELIER_NODE_SELECTOR ?? {},
+    /** Pause before the first retry of a failed attempt. */
+    retryBaseMs: environment.ATELIER_RETRY_BASE_SECONDS * 1000,
+    logLevel: environment.ATELIER_LOG_LEVEL,
+  }))
+export type ControllerConfig = z.output<typeof controllerConfigSchema>
+
+export function readControllerConfig(environment?: Environment): ControllerConfig {
+  return readConfig(controllerConfigSchema, environment)
+}

@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { filePath, listenAddress, logLevel, wholeNumber } from './fields.ts'
+import { type Environment, readConfig } from './read-config.ts'
+
+/** Variables of the process node agent, the development tool that plays the nodes. */
+export const nodeAgentConfigSchema = z
+  .object({
+    KUBECONFIG: filePath,
+    ATELIER_NODE_COUNT: wholeNumber({ min: 1, max: 100 }).prefault('2'),
+    ATELIER_NODE_GPUS: wholeNumber({ min: 0, max: 64 }).prefault('2'),
+    ATELIER_NODE_FOLDER: filePath,
+    ATELIER_IMAGE_MAP: filePath,
+    ATELIER_METRICS_LISTEN: listenAddress.prefault('127.0.0.1:8084'),
+    ATELIER_LOG_LEVEL: logLevel.default('info'),
+  })
+  .transform((environment) => ({
+    kubeconfigPath: environment.KUBECONFIG,
+    nodeCount: environment.ATELIER_NODE_COUNT,
+    gpusPerNode: environment.ATELIER_NODE_GPUS,
+    /** Where volumes, logs and the state of pods lie. */
+    nodeFolder: environment.ATELIER_NODE_FOLDER,
+    /** JSON file: which program an image name stands for. */
+    imageMapFile: environment.ATELIER_IMAGE_MAP,
+    metricsListen: environment.ATELIER_METRICS_LISTEN,
+    logLevel: environment.ATELIER_LOG_LEVEL,
+  }))
+export type NodeAgentConfig = z.output<typeof nodeAgentConfigSchema>
+
+export function readNodeAgentConfig(environment?: Environment): NodeAgentConfig {
+  return readConfig(nodeAgentConfigSchema, environment)
+}

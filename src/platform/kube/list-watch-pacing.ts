@@ -1,0 +1,53 @@
+import type { Clock } from '../../shared/clock.ts'
+import { startBackOff } from './back-off.ts'
+import { isUnreachable, retryAfterMs } from './errors.ts'
+
+/** A server that refuses, or a watch that ends at once: client-go's schedule. */
+const REFUSED = { baseMs: 800, capMs: 30_000, jitter: 0.5 }
+/**
+ * No answer at all costs the server nothing, so the steps stay short: after an outage of any
+ * length the cache is up to date again within these seconds.
+ */
+const UNREACHABLE = { baseMs: 800, capMs: 4_000, jitter: 0.5 }
+const HEALTHY_MS = 120_000
+/** A watch that ended in order after this long is simply continued. */
+const ORDERLY_MS = 10_000
+
+export type Pacing = {
+  /** A list or watch begins. */
+  readonly begin: () => void
+  /** It has ended, with an error or in order: how long to wait before the next. */
+  readonly end: (error: unknown) => number
+  /** The server answered and said no. */
+  readonly isRefusal: (error: unknown) => boolean
+}
+
+/** Decides how long a list-watch waits between its requests. */
+export function startPacing(options: {
+  readonly clock: Clock
+  readonly random: () => number
+}): Pacing {
+  const { clock, random } = options
+  const refused = startBackOff({ ...REFUSED, random })
+  const unreachable = startBackOff({ ...UNREACHABLE, random })
+  let startedMs = clock.nowMs()
+  return {
+    begin: () => {
+      startedMs = clock.nowMs()
+    },
+    end: (error) => {
+      const livedMs = clock.nowMs() - startedMs
+      if (livedMs >= HEALTHY_MS) {
+        refused.reset()
+        unreachable.reset()
+      }
+      if (error === undefined && livedMs >= ORDERLY_MS) return 0
+      if (isUnreachable(error)) {
+        refused.reset()
+        return unreachable.next()
+      }
+      return Math.max(retryAfterMs(error), refused.next())
+    },
+    isRefusal: (error) => error !== undefined && !isUnreachable(error),
+  }
+}

@@ -1,0 +1,85 @@
+import type { mongo } from 'mongoose'
+import { isDuplicateKey, isOnlyDuplicates, reach } from './errors.ts'
+
+export type Identified = { readonly _id: string }
+
+export type FindOptions = {
+  readonly sort?: Readonly<Record<string, 1 | -1>>
+  /** Every read is bounded. */
+  readonly limit: number
+}
+
+/**
+ * The few operations our stores use, each atomic on one document. All throw AppError
+ * `platform.unavailable` when the database does not answer: the effect is then unknown.
+ */
+export type Documents<T extends Identified> = {
+  /** False when a document with this `_id` or another unique key is there already. */
+  readonly insert: (document: T) => Promise<boolean>
+  /** Inserts those whose `_id` is free; false when some were not. */
+  readonly insertMissing: (documents: readonly T[]) => Promise<boolean>
+  readonly findById: (id: string) => Promise<T | null>
+  readonly find: (filter: mongo.Filter<T>, options: FindOptions) => Promise<readonly T[]>
+  /** True when a document matched the filter. */
+  readonly update: (filter: mongo.Filter<T>, change: mongo.UpdateFilter<T>) => Promise<boolean>
+  /** The changed document, or null when none matched. */
+  readonly findAndUpdate: (
+    filter: mongo.Filter<T>,
+    change: mongo.UpdateFilter<T>,
+  ) => Promise<T | null>
+  /** True when a document was there. */
+  readonly remove: (filter: mongo.Filter<T>) => Promise<boolean>
+}
+
+export function wrapCollection<T extends Identified>(
+  database: mongo.Db,
+  name: string,
+): Documents<T> {
+  const collection = database.collection<T>(name)
+  const byId = database.collection<Identified>(name)
+  return {
+    insert: async (document) => await reach(async () => await insert(byId, document)),
+    insertMissing: async (documents) =>
+      await reach(async () => await insertMissing(byId, documents)),
+    findById: async (id) => await reach(async () => await byId.findOne<T>({ _id: id })),
+    find: async (filter, { sort, limit }) =>
+      await reach(async () => {
+        const cursor = collection.find<T>(filter).limit(limit)
+        return await (sort === undefined ? cursor : cursor.sort({ ...sort })).toArray()
+      }),
+    update: async (filter, change) =>
+      await reach(async () => (await collection.updateOne(filter, change)).matchedCount === 1),
+    findAndUpdate: async (filter, change) =>
+      await reach(async () => {
+        const options = { returnDocument: 'after' } as const
+        const found = await collection.findOneAndUpdate(filter, change, options)
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- WithId<T> is T: T has _id
+        return found as T | null
+      }),
+    remove: async (filter) =>
+      await reach(async () => (await collection.deleteOne(filter)).deletedCount === 1),
+  }
+}
+
+async function insert(collection: mongo.Collection<Identified>, document: Identified) {
+  try {
+    await collection.insertOne(document)
+    return true
+  } catch (error) {
+    if (isDuplicateKey(error)) return false
+    throw error
+  }
+}
+
+async function insertMissing(
+  collection: mongo.Collection<Identified>,
+  documents: readonly Identified[],
+): Promise<boolean> {
+  try {
+    await collection.insertMany(documents, { ordered: false })
+    return true
+  } catch (error) {
+    if (isOnlyDuplicates(error)) return false
+    throw error
+  }
+}

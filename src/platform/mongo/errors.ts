@@ -1,0 +1,40 @@
+import mongoose, { mongo } from 'mongoose'
+import { AppError } from '../../shared/errors.ts'
+
+/** FerretDB answers the second code under concurrency where MongoDB answers the first. */
+const duplicateCodes = new Set<unknown>([11_000, 16_908_292])
+
+export function isDuplicateKey(error: unknown): boolean {
+  return error instanceof mongo.MongoServerError && duplicateCodes.has(error.code)
+}
+
+/** An unordered bulk insert of which nothing but duplicates was refused. */
+export function isOnlyDuplicates(error: unknown): boolean {
+  if (!(error instanceof mongo.MongoBulkWriteError)) return false
+  return [error.writeErrors].flat().every(({ code }) => duplicateCodes.has(code))
+}
+
+/** Classes that the driver throws but does not export. */
+const unexported = new Set(['MongoWaitQueueTimeoutError', 'MongoPoolClearedError'])
+
+/** Refused, lost or timed out: the request may or may not have had its effect. */
+export function isUnreachable(error: unknown): boolean {
+  return (
+    error instanceof mongo.MongoNetworkError ||
+    error instanceof mongo.MongoServerSelectionError ||
+    error instanceof mongoose.Error.MongooseServerSelectionError ||
+    error instanceof mongo.MongoNotConnectedError ||
+    error instanceof mongo.MongoClientClosedError ||
+    (error instanceof mongo.MongoError && unexported.has(error.name))
+  )
+}
+
+/** Runs a request; a database that does not answer becomes `platform.unavailable`. */
+export async function reach<T>(request: () => Promise<T>): Promise<T> {
+  try {
+    return await request()
+  } catch (error) {
+    if (!isUnreachable(error)) throw error
+    throw new AppError('platform.unavailable', 'the database does not answer', { cause: error })
+  }
+}

@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { z } from 'zod'
+import { AppError } from '../../shared/errors.ts'
+import { checkBytes } from './check-bytes.ts'
+import { assertObjectKey, isObjectKey } from './key.ts'
+import type { ObjectFacts, ObjectStore, PutOptions, StoredObject } from './store.ts'
+
+/**
+ * Objects as files: `content/<key>` holds the bytes, `facts/<key>.json` what is known about them.
+ * Both are written beside (`partial/`), flushed and renamed, facts first: bytes that can be seen
+ * are complete and described. A crash leaves at most a partial file.
+ */
+export async function openFolderStore(root: string): Promise<ObjectStore> {
+  const folders = {
+    content: path.join(root, 'content'),
+    facts: path.join(root, 'facts'),
+    partial: path.join(root, 'partial'),
+  }
+  for (const folder of Object.values(folders)) await mkdir(folder, { recursive: true })
+  await forgetPartials(folders.partial)
+  const head = async (key: string) => await readHead(folders, key)
+  return {
+    put: async (key, bytes, options) => await put(folders, key, { bytes, options }),
+    get: async (key) => {
+      const found = await head(key)
+      if (found === null) return null
+      return { ...found, bytes: createReadStream(contentPath(folders, key)) }
+    },
+    head,
+    delete: async (key) => {
+      const found = await head(key)
+      if (found === null) return false
+      await rm(contentPath(folders, key), { force: true })
+      await rm(factsPath(folders, key), { force: true })
+      return true
+    },
+    list: (prefix) => listKeys(folders, prefix),
+  }
+}
+
+type Folders = { readonly content: string; readonly facts: string; readonly partial: string }
+type Upload = { readonly bytes: Readable; readonly options: PutOptions }
+
+const partialMsMax = 86_400_000
+
+const facts = z.object({ sha256: z.string(), sizeBytes: z.number(), contentType: z.string() })
+
+async function put(folders: Folders, key: string, upload: Upload): Promise<StoredObject> {
+  const { sha256, sizeBytes, contentType } = upload.options
+  assertObjectKey(key)
+  const partial = path.join(folders.partial, randomUUID())
+  try {
+    await receive(partial, upload)
+    await refuseOther(folders, key, upload.options)
+    await placeFacts(folders, key, { sha256, sizeBytes, contentType })
+    const target = contentPath(folders, key)
+    await mkdir(path.dirname(target), { recursive: true })
+    await rename(partial, target)
+    return { key, sha256, sizeBytes, contentType }
+  } finally {
+    await rm(partial, { force: true })
+  }
+}
+
+/** Another process may be writing here: only what nobody has touched for long goes. */
+async function forgetPartials(folder: string): Promise<void> {
+  const probe = path.join(folder, randomUUID())
+  await writeFile(probe, '')
+  // The clock of the file system itself, which may be another machine's.
+  const { mtimeMs: nowMs } = await stat(probe)
+  await rm(probe)
+  for (const name of await readdir(folder)) {
+    const file = path.join(folder, name)
+    const found = await stat(file).catch(() => null)
+    if (found !== null && nowMs - found.mtimeMs > partialMsMax) await rm(file, { force: true })
+  }
+}
+
+/** Writes and flushes the bytes; throws before anybody could see wrong ones. */
+async function receive(file: string, { bytes, options }: Upload): Promise<void> {
+  const { signal } = options
+  await pipeline(bytes, checkBytes(options), createWriteStream(file), { signal })
+  const handle = await open(file, 'r+')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function refuseOther(folders: Folders, key: string, { sha256 }: ObjectFacts): Promise<void> {
+  const existing = await readHead(folders, key)
+  if (existing === null || existing.sha256 === sha256) return
+  throw new AppError('object.mismatch', 'this key holds other bytes already')
+}
+
+async function placeFacts(folders: Folders, key: string, value: ObjectFacts): Promise<void> {
+  const partial = path.join(folders.partial, randomUUID())
+  await writeFile(partial, JSON.stringify(value), { flush: true })
+  const target = factsPath(folders, key)
+  await mkdir(path.dirname(target), { recursive: true })
+  await rename(partial, target)
+}
+
+/** The size comes from the file itself, so that a cut file is not taken for the whole. */
+async function readHead(folders: Folders, key: string): Promise<StoredObject | null> {
+  assertObjectKey(key)
+  try {
+    const found = await stat(contentPath(folders, key))
+    if (!found.isFile()) return null
+    const known = facts.parse(JSON.parse(await readFile(factsPath(folders, key), 'utf8')))
+    return { key, ...known, sizeBytes: found.size }
+  } catch (error) {
+    if (isMissing(error)) return null
+    throw error
+  }
+}
+
+async function* listKeys(folders: Folders, prefix: string) {
+  const names = await readdir(folders.content, { recursive: true, withFileTypes: true })
+  for (const entry of names) {
+    if (!entry.isFile()) continue
+    const file = path.join(entry.parentPath, entry.name)
+    const key = path.relative(folders.content, file).split(path.sep).join('/')
+    if (!key.startsWith(prefix) || !isObjectKey(key)) continue
+    yield { key, sizeBytes: (await stat(file)).size }
+  }
+}
+
+function contentPath(folders: Folders, key: string): string {
+  return path.join(folders.content, ...key.split('/'))
+}
+
+function factsPath(folders: Folders, key: string): string {
+  return `${path.join(folders.facts, ...key.split('/'))}.json`
+}
+
+function isMissing(error: unknown): boolean {
+  if (!(error instanceof Error) || !('code' in error)) return false
+  return error.code === 'ENOENT' || error.code === 'ENOTDIR'
+}

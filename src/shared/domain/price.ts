@@ -1,0 +1,35 @@
+import { assert } from '../assert.ts'
+import type { Parameters } from '../crd/generation-job.ts'
+
+export type Quote = {
+  readonly microCredits: number
+  /** Pictures asked for. */
+  readonly images: number
+}
+
+type Batch = Pick<Parameters, 'batchCount' | 'batchSize'>
+
+/** The flat price of this release: every picture costs the same. */
+export function quoteFlat(perImageMicroCredits: number, batch: Batch): Quote {
+  const images = (batch.batchCount ?? 1) * (batch.batchSize ?? 1)
+  const microCredits = perImageMicroCredits * images
+  assert(Number.isSafeInteger(microCredits) && microCredits >= 0, 'a price is an exact integer')
+  return { microCredits, images }
+}
+
+/** What delivered pictures cost: their share of the quote, never above it, rounded down. */
+export function chargeDelivered(quote: Quote, delivered: number): number {
+  assert(Number.isInteger(delivered) && delivered >= 0, 'pictures are counted')
+  if (quote.images === 0 || delivered >= quote.images) return quote.microCredits
+  // Divide before multiplying would lose precision; BigInt keeps the product exact.
+  return Number((BigInt(quote.microCredits) * BigInt(delivered)) / BigInt(quote.images))
+}
+
+/** Decimal credits with at most six places, as REST shows them: 1500000 → "1.5". */
+export function formatCredits(microCredits: number): string {
+  assert(Number.isSafeInteger(microCredits), 'credits are integers')
+  const sign = microCredits < 0 ? '-' : ''
+  const digits = String(Math.abs(microCredits)).padStart(7, '0')
+  const fraction = digits.slice(-6).replace(/0+$/, '')
+  return `${sign}${digits.slice(0, -6)}${fraction === '' ? '' : `.${fraction}`}`
+}

@@ -1,0 +1,70 @@
+/**
+ * Every error a person or another program can meet: code, HTTP status, title.
+ * Services throw AppError with a code; `src/api/plugins/problem.ts` alone turns it into HTTP.
+ */
+export const errorTable = {
+  'request.invalid': { status: 400, title: 'The request is not valid' },
+  'request.too_large': { status: 413, title: 'The request is too large' },
+  'request.media_type': { status: 415, title: 'The media type is not supported' },
+  'request.not_found': { status: 404, title: 'There is nothing at this address' },
+  'request.method_not_allowed': { status: 405, title: 'This address does not know the method' },
+  'auth.required': { status: 401, title: 'Sign in first' },
+  'auth.invalid_credentials': { status: 401, title: 'E-mail or password is wrong' },
+  'auth.invalid_token': { status: 401, title: 'The token is not valid' },
+  'auth.forbidden': { status: 403, title: 'You may not do this' },
+  'job.not_found': { status: 404, title: 'There is no such job' },
+  'job.ended': { status: 409, title: 'The job has ended' },
+  'model.not_found': { status: 404, title: 'There is no such model' },
+  'artifact.not_found': { status: 404, title: 'There is no such artifact' },
+  'object.not_found': { status: 404, title: 'There is no such object' },
+  'object.url_invalid': { status: 403, title: 'The link is not valid or has expired' },
+  'object.mismatch': { status: 422, title: 'The bytes differ from what was announced' },
+  'credits.insufficient': { status: 402, title: 'Not enough credits' },
+  'credits.queue_full': { status: 429, title: 'Too many jobs are open on this account' },
+  'idempotency.in_flight': { status: 409, title: 'The first request with this key still runs' },
+  'idempotency.mismatch': { status: 422, title: 'This key was used for another request' },
+  'attempt.not_current': { status: 409, title: 'This attempt is not the current one' },
+  'attempt.reported': { status: 409, title: 'The attempt has handed in another report' },
+  'attempt.sequence': { status: 409, title: 'A newer state is already known' },
+  'rate.limited': { status: 429, title: 'Too many requests' },
+  'model.pack_invalid': { status: 422, title: 'The model pack is damaged or incomplete' },
+  'inference.unsupported': { status: 422, title: 'This model or setting is not supported' },
+  'inference.runner_failed': { status: 500, title: 'The inference process failed' },
+  'platform.unavailable': { status: 503, title: 'A part of the platform does not answer' },
+  'platform.internal': { status: 500, title: 'Something went wrong on our side' },
+  'platform.misconfigured': { status: 500, title: 'The platform is not set up correctly' },
+} as const satisfies Record<string, { readonly status: number; readonly title: string }>
+
+export type ErrorCode = keyof typeof errorTable
+
+/** One field of a request and what is wrong with it. `path` is a JSON pointer or parameter name. */
+export type FieldError = { readonly path: string; readonly message: string }
+
+export type AppErrorOptions = {
+  readonly cause?: unknown
+  readonly fields?: readonly FieldError[]
+  /** Extra members of the problem document, such as the missing amount. Never secrets. */
+  readonly details?: Readonly<Record<string, string | number | boolean>>
+  readonly retryAfterSeconds?: number
+}
+
+/** A fault of a user or operator. Bugs are assertions and crash instead. */
+export class AppError extends Error {
+  readonly code: ErrorCode
+  readonly fields: readonly FieldError[]
+  readonly details: Readonly<Record<string, string | number | boolean>>
+  readonly retryAfterSeconds: number | undefined
+
+  constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
+    super(message, { cause: options.cause })
+    this.name = 'AppError'
+    this.code = code
+    this.fields = options.fields ?? []
+    this.details = options.details ?? {}
+    this.retryAfterSeconds = options.retryAfterSeconds
+  }
+}
+
+export function isAppError(error: unknown, code?: ErrorCode): error is AppError {
+  return error instanceof AppError && (code === undefined || error.code === code)
+}

@@ -1,0 +1,110 @@
+import { z } from 'zod'
+import { delivery } from '../crd/model.ts'
+import { generationJobSpec, input, output, parameters, task } from '../crd/generation-job.ts'
+
+/**
+ * The contract of the api's internal port. Callers prove who they are with a projected
+ * service-account token of audience `internalAudience`:
+ *
+ *   controller  PUT  /internal/v1/jobs/{jobId}/hold                     holdRequest → hold
+ *               GET  /internal/v1/jobs/{jobId}/attempts/{n}/report      → attemptReport
+ *               GET  /internal/v1/jobs/{jobId}/settlement               → settlement
+ *   job pod     GET  /internal/v1/jobs/{jobId}/attempts/{n}/work        → work
+ *               POST /internal/v1/jobs/{jobId}/attempts/{n}/uploads     uploadsRequest → uploads
+ *               POST /internal/v1/jobs/{jobId}/attempts/{n}/progress    progress → 204
+ *               POST /internal/v1/jobs/{jobId}/attempts/{n}/report      report → 204
+ *
+ * A pod may call only for the attempt whose `status.attempt.podUID` is its own uid; until the
+ * api's cache shows that, it is answered 409 `attempt.not_current` and asks again.
+ */
+export const internalPrefix = '/internal/v1'
+
+export const holdRequest = z.object({
+  uid: z.string().min(1).max(64),
+  namespace: z.string().min(1).max(63),
+  name: z.string().min(1).max(63),
+  spec: generationJobSpec,
+})
+export type HoldRequest = z.infer<typeof holdRequest>
+
+/**
+ * `Held`: go on. `Waiting`: no credits or too many holds now, ask again later.
+ * `Refused`: the job can never run; it ends with InvalidInput.
+ * `Ended`: the hold was settled, voided or expired before.
+ */
+export const hold = z.object({
+  state: z.enum(['Held', 'Waiting', 'Refused', 'Ended']),
+  reason: z.enum(['Reserved', 'InsufficientCredits', 'HoldLimit', 'InvalidInput', 'Ended']),
+  message: z.string().max(1024),
+  microCredits: z.int().min(0),
+})
+export type Hold = z.infer<typeof hold>
+
+export const work = z.object({
+  task,
+  model: z.object({ name: z.string(), delivery, digest: z.string().optional() }),
+  /** Complete: absent fields of the request were filled from the Model's defaults at hold time. */
+  parameters,
+  inputs: z.array(
+    input
+      .pick({ role: true })
+      .extend({ url: z.url(), sha256: z.string(), sizeBytes: z.int().min(0) }),
+  ),
+})
+export type Work = z.infer<typeof work>
+
+export const uploadsRequest = z.object({
+  outputs: z
+    .array(
+      output.omit({ key: true }).extend({ name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,127}$/) }),
+    )
+    .min(1)
+    .max(64),
+})
+export type UploadsRequest = z.infer<typeof uploadsRequest>
+
+export const uploads = z.object({
+  uploads: z.array(
+    z.object({ name: z.string(), key: z.string(), url: z.url(), expiresTime: z.iso.datetime() }),
+  ),
+})
+export type Uploads = z.infer<typeof uploads>
+
+/** A full snapshot; a larger `sequence` replaces a smaller one, never the reverse. At most 2/s. */
+export const progress = z.object({
+  sequence: z.int().min(1),
+  stage: z.enum(['LoadingModel', 'EncodingPrompt', 'Denoising', 'Decoding', 'Uploading']),
+  /** Of the current picture. */
+  step: z.int().min(0),
+  steps: z.int().min(0),
+  imagesDone: z.int().min(0),
+  images: z.int().min(0),
+  /** Model steps finished over all pictures, for the price. */
+  stepsDone: z.int().min(0),
+})
+export type Progress = z.infer<typeof progress>
+
+export const reportReasons = ['Completed', 'Cancelled', 'InvalidInput', 'Failed'] as const
+
+export const report = z.object({
+  reason: z.enum(reportReasons),
+  message: z.string().max(4096),
+  outputs: z.array(output).max(1600),
+  stepsDone: z.int().min(0),
+  /** Seconds by phase, for the history and metrics. */
+  timings: z.record(z.string().max(64), z.number().min(0)).optional(),
+})
+export type Report = z.infer<typeof report>
+
+/** `report` is null when the pod died without one: outputs are then the confirmed uploads. */
+export const attemptReport = z.object({
+  report: report.nullable(),
+  outputs: z.array(output).max(1600),
+  stepsDone: z.int().min(0),
+})
+export type AttemptReport = z.infer<typeof attemptReport>
+
+export const settlement = z.object({
+  state: z.enum(['Open', 'Settled', 'Voided', 'Expired', 'Unknown']),
+})
+export type Settlement = z.infer<typeof settlement>

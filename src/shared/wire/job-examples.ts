@@ -1,0 +1,54 @@
+/** Examples of the OpenAPI document; a test checks them against their schemas. */
+export const exampleRequest = {
+  task: 'TextToImage',
+  model: 'demo',
+  parameters: { prompt: 'a scratch on brushed steel', steps: 20, seed: 7, batchCount: 1 },
+}
+
+const jobId = '01jd6z0c5m8k2v3n4p5q6r7s8t'
+
+export const exampleJob = {
+  id: jobId,
+  task: 'TextToImage',
+  model: 'demo',
+  owner: { department: 'quality', user: 'u-0123456789abcdef01234567' },
+  parameters: { ...exampleRequest.parameters, width: 64, height: 64, guidanceScale: 7.5 },
+  state: 'Completed',
+  reason: 'Completed',
+  message: 'Every output is stored.',
+  conditions: [
+    {
+      type: 'Succeeded',
+      status: 'True',
+      reason: 'Completed',
+      message: 'Every output is stored.',
+      lastTransitionTime: '2026-11-21T14:30:05Z',
+    },
+  ],
+  progress: null,
+  outputs: [
+    {
+      id: `${jobId}.1.0-0.png`,
+      name: '0-0.png',
+      sha256: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+      sizeBytes: 12_345,
+      contentType: 'image/png',
+      width: 64,
+      height: 64,
+      seed: 7,
+      url: `/v1/objects/artifacts/${jobId}/1/0-0.png?expires=1795271405000&signature=c2lnbmVk`,
+      urlExpiresTime: '2026-11-21T15:30:05Z',
+    },
+  ],
+  cost: { held: '1', charged: '1' },
+  revision: 9,
+  creationTime: '2026-11-21T14:30:00Z',
+  startTime: '2026-11-21T14:30:02Z',
+  completionTime: '2026-11-21T14:30:05Z',
+  resource: { namespace: 'atelier-jobs', name: `gj-${jobId}` },
+  urls: {
+    self: `/v1/jobs/${jobId}`,
+    events: `/v1/jobs/${jobId}/events`,
+    cancel: `/v1/jobs/${jobId}/cancel`,
+  },
+}

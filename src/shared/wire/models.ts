@@ -1,0 +1,26 @@
+import { z } from 'zod'
+import { labelName } from '../crd/common.ts'
+import { parameters, task } from '../crd/generation-job.ts'
+import { modelFamilies, modelSpec } from '../crd/model.ts'
+import { credits } from './jobs.ts'
+
+/** What a client needs to offer a model: never where its weights lie. */
+export const modelView = z
+  .object({
+    name: labelName,
+    displayName: z.string(),
+    description: z.string(),
+    family: z.enum(modelFamilies),
+    licence: z.string(),
+    tasks: z.array(task),
+    /** Used for the fields that a request leaves out. */
+    defaults: parameters,
+    sizes: modelSpec.shape.sizes.unwrap().nullable(),
+    price: z.object({ perImage: credits }),
+  })
+  .meta({ id: 'Model' })
+export type ModelView = z.infer<typeof modelView>
+
+export const modelPage = z
+  .object({ items: z.array(modelView), next: z.string().nullable() })
+  .meta({ id: 'ModelPage' })

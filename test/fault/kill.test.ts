@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { eventually, startTestAtelier, type TestAtelier } from '../support/atelier.ts'
+import { testEnvironment } from '../support/environment.ts'
+import type { RestSession } from '../support/rest-session.ts'
+
+/**
+ * The promise: kill -9 of any process while jobs run loses nothing and does nothing twice.
+ * Each victim dies while 20 jobs are on their way and is started again.
+ */
+const jobCount = 20
+const victims = ['api', 'controller', 'nodeAgent', 'redis'] as const
+
+let atelier: TestAtelier
+let member: RestSession
+beforeAll(async () => {
+  atelier = await startTestAtelier(testEnvironment())
+  member = await atelier.signIn('department_member')
+})
+afterAll(async () => await atelier.stop())
+
+async function submitAll(round: string): Promise<readonly string[]> {
+  const jobs = []
+  for (let index = 0; index < jobCount; index += 1) {
+    const parameters = { prompt: 'a photo of a hole on leather', seed: index, batchCount: 2 }
+    jobs.push(
+      await member.submit({ task: 'TextToImage', model: 'demo', parameters }, `${round}-${index}`),
+    )
+  }
+  return jobs.map(({ id }) => id)
+}
+
+async function kill(victim: (typeof victims)[number]): Promise<void> {
+  if (victim === 'redis') await atelier.killRedis()
+  else await atelier[victim].kill()
+}
+
+async function restart(victim: (typeof victims)[number]): Promise<void> {
+  if (victim === 'redis') await atelier.startRedis()
+  else await atelier[victim].restart()
+}
+
+async function endedJobs(ids: readonly string[]) {
+  const jobs = await Promise.all(ids.map(async (id) => await member.job(id)))
+  return jobs.filter(({ cost }) => cost.charged !== null)
+}
+
+test.each(victims)(
+  'kill -9 of %s while 20 jobs run: all finish once, are charged once, drift 0',
+  async (victim) => {
+    const before = await balance()
+    const ids = await submitAll(victim)
+    await eventually(
+      async () => await endedJobs(ids),
+      (ended) => ended.length >= 2,
+      120_000,
+    )
+    await kill(victim)
+    await restart(victim)
+    await eventually(
+      async () => await endedJobs(ids).catch(() => []),
+      (ended) => ended.length === jobCount,
+      300_000,
+    )
+    const jobs = await Promise.all(ids.map(async (id) => await member.job(id)))
+    expect(jobs.map(({ state }) => state)).toEqual(ids.map(() => 'Completed'))
+    expect(jobs.map(({ outputs }) => outputs.length)).toEqual(ids.map(() => 2))
+    expect(jobs.map(({ cost }) => cost.charged)).toEqual(ids.map(() => '2'))
+    expect(before - (await balance())).toBe(jobCount * 2)
+    await expectNoDrift()
+  },
+  600_000,
+)
+
+async function balance(): Promise<number> {
+  const profile: unknown = await (await member.request('/v1/users/me')).json()
+  // Whole credits here: every price in this file is a multiple of one credit.
+  return Number((profile as { balance: string }).balance)
+}
+
+async function expectNoDrift(): Promise<void> {
+  const admin = await atelier.signIn('super_admin')
+  const audit = await eventually(
+    async () => (await (await admin.request('/v1/system/audit')).json()) as { drift: number },
+    ({ drift }) => drift === 0,
+  )
+  expect(audit).toMatchObject({ drift: 0 })
+}

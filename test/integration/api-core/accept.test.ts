@@ -1,0 +1,382 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { continueAccept } from '../../../src/api/features/jobs/accept.ts'
+import { dispatchJob } from '../../../src/api/features/jobs/dispatch.ts'
+import { type JobServiceDeps, openJobService } from '../../../src/api/features/jobs/service.ts'
+import { sweepOnce } from '../../../src/api/tasks/sweep.ts'
+import {
+  createObject,
+  deleteObject,
+  getObject,
+  listObjects,
+} from '../../../src/platform/kube/objects.ts'
+import { generationJobs } from '../../../src/platform/kube/resources.ts'
+import { visibleRows } from '../../../src/shared/domain/permissions.ts'
+import type { JobRequest } from '../../../src/shared/wire/jobs.ts'
+import { openScene, perImage, type Scene } from './scene.ts'
+
+let scene: Scene
+let request: JobRequest
+
+beforeAll(async () => {
+  scene = await openScene()
+  request = { task: 'TextToImage', model: scene.model, parameters: { prompt: 'a dent on metal' } }
+})
+afterAll(async () => await scene.close())
+
+function serviceDeps(): JobServiceDeps {
+  const { parts } = scene
+  return {
+    ...parts,
+    models: parts.caches.models.lister,
+    departments: parts.caches.departments.lister,
+    linkObject: (key) => ({ url: `http://public.test/${key}`, expiresMs: 0 }),
+    wakeDispatcher: parts.dispatcher.wake,
+  }
+}
+
+async function sweep(): Promise<void> {
+  await sweepOnce({
+    ...scene.parts,
+    onError: (error) => {
+      throw error
+    },
+  })
+}
+
+async function resources() {
+  return await listObjects(scene.admin, generationJobs, { namespace: scene.jobsNamespace })
+}
+
+async function balance() {
+  return await scene.parts.accounts.balance(scene.caller)
+}
+
+/** Does the step and then dies, as far as the caller can tell. */
+function dieAfter<Args extends readonly unknown[], Result>(
+  step: (...args: Args) => Promise<Result>,
+) {
+  return async (...args: Args): Promise<Result> => {
+    await step(...args)
+    throw new Error('killed')
+  }
+}
+
+describe('a request that is accepted', () => {
+  it('becomes a row, a hold and one custom resource with complete parameters', async () => {
+    await scene.fund(5 * perImage)
+    const jobs = openJobService(serviceDeps())
+    const before = await balance()
+    const { view, replayed } = await jobs.submit(scene.caller, request)
+    expect(replayed).toBe(false)
+    expect(view).toMatchObject({
+      state: 'Pending',
+      cost: { held: '1', charged: null },
+      revision: 2,
+    })
+    expect(view.parameters).toMatchObject({ width: 64, steps: 20, batchCount: 1 })
+    expect(view.parameters.seed).toBeGreaterThanOrEqual(0)
+    expect(scene.woken).toContain(view.id)
+    await dispatchJob(scene.parts, view.id)
+    const ref = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
+    const object = await getObject(scene.admin, generationJobs, ref)
+    expect(object.spec).toMatchObject({
+      jobId: view.id,
+      owner: { department: scene.department, user: scene.caller.userId },
+      parameters: view.parameters,
+    })
+    const row = await scene.parts.store.get(view.id)
+    expect(row?.resource.uid).toBe(object.metadata.uid)
+    expect((await balance()).heldMicroCredits).toBe(before.heldMicroCredits + perImage)
+  })
+
+  it('is shown to its owner and to nobody else', async () => {
+    await scene.fund(perImage)
+    const jobs = openJobService(serviceDeps())
+    const { view } = await jobs.submit(scene.caller, request)
+    const stranger = { ...scene.caller, userId: 'somebody-else' }
+    await expect(jobs.get(stranger, view.id)).rejects.toMatchObject({ code: 'job.not_found' })
+    await expect(jobs.cancel(stranger, view.id)).rejects.toMatchObject({ code: 'job.not_found' })
+    await expect(jobs.list(stranger, { limit: 10 })).resolves.toMatchObject({ items: [] })
+    await expect(jobs.get(scene.caller, view.id)).resolves.toMatchObject({ id: view.id })
+  })
+
+  it('is listed newest first, page by page, each job once', async () => {
+    await scene.fund(3 * perImage)
+    const jobs = openJobService(serviceDeps())
+    for (let count = 0; count < 3; count += 1) await jobs.submit(scene.caller, request)
+    const all = await jobs.list(scene.caller, { limit: 100 })
+    const paged: string[] = []
+    let cursor: string | null | undefined
+    do {
+      const page = await jobs.list(scene.caller, { limit: 2, ...(cursor ? { cursor } : {}) })
+      paged.push(...page.items.map(({ id }) => id))
+      cursor = page.next
+    } while (cursor !== null)
+    expect(paged).toEqual(all.items.map(({ id }) => id))
+    const times = all.items.map(({ creationTime }) => creationTime)
+    expect(times).toEqual(times.toSorted().toReversed())
+    const bad = jobs.list(scene.caller, { limit: 2, cursor: 'x' })
+    await expect(bad).rejects.toMatchObject({ code: 'request.invalid' })
+  })
+})
+
+describe('a request that is refused', () => {
+  it('for lack of credits leaves no row that could run and names what is missing', async () => {
+    const poor = { ...scene.caller, userId: `poor-${scene.name}` }
+    const jobs = openJobService(serviceDeps())
+    const batch = { ...request, parameters: { prompt: 'x', batchCount: 3 } }
+    const options = { idempotencyKey: 'poor' }
+    const submitted = jobs.submit(poor, batch, options)
+    await expect(submitted).rejects.toMatchObject({
+      code: 'credits.insufficient',
+      details: { missing: '3', available: '0', price: '3' },
+    })
+    expect((await jobs.list(poor, { limit: 10 })).items).toEqual([])
+    await scene.fund(3 * perImage, `user:${poor.userId}`)
+    const again = await jobs.submit(poor, batch, options)
+    expect(again).toMatchObject({ replayed: false, view: { cost: { held: '3' } } })
+  })
+
+  it.each([
+    [{ width: 60 }, '/parameters/width'],
+    [{ width: 256 }, '/parameters/width'],
+    [{ height: 8 }, '/parameters/height'],
+    [{ scheduler: 'Magic' }, '/parameters/scheduler'],
+    [{ strength: 0.5 }, '/parameters/strength'],
+  ])('for bad parameters %j names the field', async (parameters, path) => {
+    const jobs = openJobService(serviceDeps())
+    const bad = { ...request, parameters: { prompt: 'x', ...parameters } }
+    const submitted = jobs.submit(scene.caller, bad)
+    await expect(submitted).rejects.toMatchObject({
+      code: 'request.invalid',
+      fields: [expect.objectContaining({ path })],
+    })
+  })
+
+  it('for an unknown model says so', async () => {
+    const jobs = openJobService(serviceDeps())
+    const submitted = jobs.submit(scene.caller, { ...request, model: 'nowhere' })
+    await expect(submitted).rejects.toMatchObject({ code: 'model.not_found' })
+  })
+
+  it('for a guest is forbidden', async () => {
+    const jobs = openJobService(serviceDeps())
+    const submitted = jobs.submit({ ...scene.caller, role: 'guest' }, request)
+    await expect(submitted).rejects.toMatchObject({ code: 'auth.forbidden' })
+  })
+})
+
+describe('an idempotency key', () => {
+  it('gives the same answer for the same body, later too', async () => {
+    await scene.fund(perImage)
+    const jobs = openJobService(serviceDeps())
+    const options = { idempotencyKey: 'same' }
+    const first = await jobs.submit(scene.caller, request, options)
+    await dispatchJob(scene.parts, first.view.id)
+    const second = await jobs.submit(scene.caller, { ...request }, options)
+    expect(second).toEqual({ view: first.view, replayed: true })
+  })
+
+  it('refuses another body and does not bind other users', async () => {
+    await scene.fund(perImage)
+    const jobs = openJobService(serviceDeps())
+    const options = { idempotencyKey: 'bound' }
+    await jobs.submit(scene.caller, request, options)
+    const other = { ...request, parameters: { prompt: 'another' } }
+    const submitted = jobs.submit(scene.caller, other, options)
+    await expect(submitted).rejects.toMatchObject({ code: 'idempotency.mismatch' })
+    const neighbour = { ...scene.caller, userId: `n-${scene.name}` }
+    await scene.fund(perImage, `user:${neighbour.userId}`)
+    const own = await jobs.submit(neighbour, other, options)
+    expect(own.replayed).toBe(false)
+  })
+
+  it('makes one job of many requests at once', async () => {
+    await scene.fund(20 * perImage)
+    const jobs = openJobService(serviceDeps())
+    const before = await balance()
+    const options = { idempotencyKey: 'crowd' }
+    const all = Array.from({ length: 12 }, () => jobs.submit(scene.caller, request, options))
+    const outcomes = await Promise.allSettled(all)
+    const made = outcomes.filter((outcome) => outcome.status === 'fulfilled')
+    const refused = outcomes.filter((outcome) => outcome.status === 'rejected')
+    const codes = refused.map(({ reason }) => z.object({ code: z.string() }).parse(reason).code)
+    expect(new Set(codes)).toEqual(new Set(codes.length === 0 ? [] : ['idempotency.in_flight']))
+    const ids = new Set(made.map(({ value }) => value.view.id))
+    expect(ids.size).toBe(1)
+    expect((await balance()).heldMicroCredits).toBe(before.heldMicroCredits + perImage)
+  })
+})
+
+describe('a crash', () => {
+  const crashes: readonly (readonly [string, () => Partial<JobServiceDeps>])[] = [
+    [
+      'after the key',
+      () => ({ store: { ...scene.parts.store, insertKey: dieAfter(scene.parts.store.insertKey) } }),
+    ],
+    [
+      'after the row',
+      () => ({ store: { ...scene.parts.store, insert: dieAfter(scene.parts.store.insert) } }),
+    ],
+    [
+      'after the hold',
+      () => ({ accounts: { ...scene.parts.accounts, hold: dieAfter(scene.parts.accounts.hold) } }),
+    ],
+    [
+      'after the row became Pending',
+      () => ({ store: { ...scene.parts.store, change: dieAfter(scene.parts.store.change) } }),
+    ],
+  ]
+
+  it.each(crashes)('%s leaves one job, one hold and one resource', async (name, broken) => {
+    await scene.fund(5 * perImage)
+    const before = await balance()
+    const options = { idempotencyKey: name }
+    const dying = openJobService({ ...serviceDeps(), ...broken() })
+    await expect(dying.submit(scene.caller, request, options)).rejects.toThrow('killed')
+    scene.clock.advance(11_000)
+    await sweep()
+    const jobs = openJobService(serviceDeps())
+    const { view } = await jobs.submit(scene.caller, request, options)
+    scene.clock.advance(11_000)
+    await sweep()
+    await sweep()
+    const row = await scene.parts.store.get(view.id)
+    expect(row).toMatchObject({ state: 'Pending', hold: 'Held' })
+    expect(row?.resource.uid).toEqual(expect.any(String))
+    const made = (await resources()).filter(({ spec }) => spec.jobId === view.id)
+    expect(made).toHaveLength(1)
+    expect((await balance()).heldMicroCredits).toBe(before.heldMicroCredits + perImage)
+  })
+
+  it('after the custom resource adopts it and never makes a second', async () => {
+    await scene.fund(perImage)
+    const jobs = openJobService(serviceDeps())
+    const { view } = await jobs.submit(scene.caller, request)
+    const store = {
+      ...scene.parts.store,
+      change: async () => await Promise.reject(new Error('killed')),
+    }
+    await expect(dispatchJob({ ...scene.parts, store }, view.id)).rejects.toThrow('killed')
+    expect((await scene.parts.store.get(view.id))?.resource.uid).toBeNull()
+    scene.clock.advance(11_000)
+    await sweep()
+    const ref = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
+    const object = await getObject(scene.admin, generationJobs, ref)
+    expect((await scene.parts.store.get(view.id))?.resource.uid).toBe(object.metadata.uid)
+  })
+
+  it('of a request that was refused meanwhile does not bring its row back', async () => {
+    await scene.fund(perImage)
+    const { store } = scene.parts
+    const dying = openJobService({
+      ...serviceDeps(),
+      store: { ...store, insert: dieAfter(store.insert) },
+    })
+    await expect(dying.submit(scene.caller, request)).rejects.toThrow('killed')
+    const [stale] = await store.page({
+      rows: visibleRows(scene.caller),
+      state: 'Accepting',
+      after: null,
+      limit: 1,
+    })
+    if (stale === undefined) throw new Error('the row is there')
+    await store.removeAccepting(stale._id)
+    const before = await balance()
+    const accepted = continueAccept(scene.parts, stale)
+    await expect(accepted).rejects.toMatchObject({ code: 'platform.unavailable' })
+    expect(await store.get(stale._id)).toBeNull()
+    expect(await balance()).toEqual(before)
+  })
+
+  it('that spent the job id frees the key for the next try', async () => {
+    await scene.fund(perImage)
+    const { store, accounts } = scene.parts
+    const options = { idempotencyKey: 'spent' }
+    const dying = openJobService({
+      ...serviceDeps(),
+      accounts: { ...accounts, hold: dieAfter(accounts.hold) },
+    })
+    await expect(dying.submit(scene.caller, request, options)).rejects.toThrow('killed')
+    const rows = visibleRows(scene.caller)
+    const [row] = await store.page({ rows, state: 'Accepting', after: null, limit: 1 })
+    if (row === undefined) throw new Error('the row is there')
+    await store.removeAccepting(row._id)
+    await accounts.void(row.accountId, row._id)
+    scene.clock.advance(11_000)
+    const jobs = openJobService(serviceDeps())
+    const second = jobs.submit(scene.caller, request, options)
+    await expect(second).rejects.toMatchObject({ code: 'platform.unavailable' })
+    const third = await jobs.submit(scene.caller, request, options)
+    expect(third).toMatchObject({ replayed: false, view: { state: 'Pending' } })
+    expect(third.view.id).not.toBe(row._id)
+  })
+
+  it('before the dispatch is not swept while the request may still be on its way', async () => {
+    await scene.fund(perImage)
+    const jobs = openJobService(serviceDeps())
+    const { view } = await jobs.submit(scene.caller, request)
+    await sweep()
+    expect((await scene.parts.store.get(view.id))?.resource.uid).toBeNull()
+  })
+})
+
+describe('a dispatched job', () => {
+  it('is never dispatched again, even when its resource is gone', async () => {
+    await scene.fund(perImage)
+    const jobs = openJobService(serviceDeps())
+    const { view } = await jobs.submit(scene.caller, request)
+    await dispatchJob(scene.parts, view.id)
+    const ref = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
+    await deleteObject(scene.admin, generationJobs, ref)
+    scene.clock.advance(11_000)
+    await dispatchJob(scene.parts, view.id)
+    await sweep()
+    expect((await resources()).map(({ metadata }) => metadata.name)).not.toContain(ref.name)
+  })
+
+  it('that the API server will never take ends, and its hold is given back', async () => {
+    await scene.fund(perImage)
+    const jobs = openJobService(serviceDeps())
+    const { view } = await jobs.submit(scene.caller, request)
+    const before = await balance()
+    const taken = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
+    const spec = (await resources())[0]?.spec
+    if (spec === undefined) throw new Error('there are jobs')
+    await createObject(scene.deps.kube, generationJobs, { metadata: taken, spec })
+    await dispatchJob(scene.parts, view.id)
+    expect(await jobs.get(scene.caller, view.id)).toMatchObject({
+      state: 'Failed',
+      reason: 'InvalidInput',
+      cost: { charged: '0' },
+    })
+    expect((await balance()).heldMicroCredits).toBe(before.heldMicroCredits - perImage)
+    expect(scene.published.at(-1)).toMatchObject({ jobId: view.id })
+  })
+})
+
+describe('a cancel', () => {
+  it('before the dispatch reaches the custom resource with it', async () => {
+    await scene.fund(perImage)
+    const jobs = openJobService(serviceDeps())
+    const { view } = await jobs.submit(scene.caller, request)
+    await jobs.cancel(scene.caller, view.id)
+    await dispatchJob(scene.parts, view.id)
+    const ref = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
+    expect((await getObject(scene.admin, generationJobs, ref)).spec.cancel).toBe(true)
+  })
+
+  it('after the dispatch is carried on by the sweep, twice is fine', async () => {
+    await scene.fund(perImage)
+    const jobs = openJobService(serviceDeps())
+    const { view } = await jobs.submit(scene.caller, request)
+    await dispatchJob(scene.parts, view.id)
+    await jobs.cancel(scene.caller, view.id)
+    await jobs.cancel(scene.caller, view.id)
+    await sweep()
+    const ref = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
+    expect((await getObject(scene.admin, generationJobs, ref)).spec.cancel).toBe(true)
+    expect(await scene.parts.store.get(view.id)).toMatchObject({ cancelSent: true })
+  })
+})

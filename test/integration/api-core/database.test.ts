@@ -1,0 +1,150 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { migrations } from '../../../src/api/migrations/index.ts'
+import { openElection } from '../../../src/api/tasks/election.ts'
+import { type Database, openDatabase } from '../../../src/platform/mongo/database.ts'
+import { openLease } from '../../../src/platform/mongo/lease.ts'
+import { migrate, type Migration } from '../../../src/platform/mongo/migrate.ts'
+import { testEnvironment } from '../../support/environment.ts'
+import { startTestClock } from './scene.ts'
+
+let database: Database
+const clock = startTestClock()
+
+function uriOf(name: string): string {
+  const uri = new URL(testEnvironment().mongodbUri)
+  uri.pathname = `/${name}`
+  return uri.toString()
+}
+
+beforeAll(async () => {
+  database = await openDatabase({ uri: uriOf(`mongo-${randomBytes(5).toString('hex')}`) })
+})
+afterAll(async () => {
+  await database.native.dropDatabase()
+  await database.close()
+})
+
+function lease(name: string, holder: string, durationMs = 10_000) {
+  return openLease({ database, name, holder, durationMs, clock })
+}
+
+async function run(steps: readonly Migration[], holder = 'a'): Promise<number> {
+  return await migrate({ database, migrations: steps, lock: lease('migrations', holder), pause })
+}
+
+describe('migrations', () => {
+  it('run once, in order, whoever comes at the same time', async () => {
+    const ran: number[] = []
+    const steps = [1, 2, 3].map((number) => ({
+      number,
+      name: `step ${number}`,
+      up: async () => {
+        ran.push(number)
+        await pause(20)
+      },
+    }))
+    const versions = await Promise.all(['a', 'b', 'c'].map((holder) => run(steps, holder)))
+    expect(versions).toEqual([3, 3, 3])
+    expect(ran).toEqual([1, 2, 3])
+  })
+
+  it('that break off go on where they were', async () => {
+    const ran: number[] = []
+    const known = [1, 2, 3].map((number) => ({ number, name: 'known', up: async () => {} }))
+    const broken = {
+      number: 4,
+      name: 'x',
+      up: async () => await Promise.reject(new Error('killed')),
+    }
+    await expect(run([...known, broken])).rejects.toThrow('killed')
+    const whole = { number: 4, name: 'x', up: async () => void ran.push(4) }
+    expect(await run([...known, whole], 'b')).toBe(4)
+    expect(ran).toEqual([4])
+  })
+
+  it('refuse a database that is newer than the program', async () => {
+    const known = [{ number: 1, name: 'known', up: async () => {} }]
+    await expect(run(known)).rejects.toMatchObject({ code: 'platform.misconfigured' })
+  })
+
+  it('of the api can be repeated', async () => {
+    for (const { up } of [...migrations, ...migrations]) await up(database)
+    const indexes = await database.native.collection('jobs').indexes()
+    expect(indexes.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['newest', 'newest_of_user', 'newest_of_department', 'by_state']),
+    )
+  })
+})
+
+describe('an election', () => {
+  it('has one leader, who can lose it by silence and give it up', async () => {
+    const elected: string[] = []
+    const [a, b] = ['a', 'b'].map((holder) =>
+      openElection(lease('tasks', holder), () => elected.push(holder)),
+    )
+    if (a === undefined || b === undefined) throw new Error('two candidates')
+    await a.campaign()
+    await b.campaign()
+    expect([a.isLeader(), b.isLeader()]).toEqual([true, false])
+    await a.campaign()
+    expect(elected).toEqual(['a'])
+    clock.advance(10_001)
+    await b.campaign()
+    await a.campaign()
+    expect([a.isLeader(), b.isLeader()]).toEqual([false, true])
+    await b.resign()
+    await a.campaign()
+    expect(elected).toEqual(['a', 'b', 'a'])
+  })
+
+  it('with many candidates at once has one winner', async () => {
+    const holders = Array.from({ length: 8 }, (_, index) => `h${index}`)
+    const won = await Promise.all(holders.map((holder) => lease('crowd', holder).acquire()))
+    expect(won.filter(Boolean)).toHaveLength(1)
+  })
+
+  it('is lost when the database cannot be asked', async () => {
+    const real = lease('silent', 'a')
+    let away = false
+    const acquire = async () => {
+      if (away) throw new Error('away')
+      return await real.acquire()
+    }
+    const election = openElection({ ...real, acquire }, () => {})
+    await election.campaign()
+    expect(election.isLeader()).toBe(true)
+    away = true
+    await expect(election.campaign()).rejects.toThrow('away')
+    expect(election.isLeader()).toBe(false)
+  })
+})
+
+describe('a database', () => {
+  it('that does not answer is unavailable, one without a name is a mistake', async () => {
+    const nowhere = { uri: 'mongodb://127.0.0.1:1/name', timeoutMs: 300 }
+    await expect(openDatabase(nowhere)).rejects.toMatchObject({ code: 'platform.unavailable' })
+    const unnamed = openDatabase({ uri: 'mongodb://127.0.0.1:1' })
+    await expect(unnamed).rejects.toMatchObject({ code: 'platform.misconfigured' })
+  })
+
+  it('says whether it answers', async () => {
+    expect(await database.ping()).toBe(true)
+  })
+
+  it('tells a duplicate from a new document, under concurrency too', async () => {
+    const documents = database.documents<{ _id: string; n: number }>('things')
+    const inserted = await Promise.all(
+      [1, 2, 3, 4, 5, 6].map((n) => documents.insert({ _id: 'x', n })),
+    )
+    expect(inserted.filter(Boolean)).toHaveLength(1)
+    const some = ['w', 'x', 'y'].map((_id) => ({ _id, n: 0 }))
+    expect(await documents.insertMissing(some)).toBe(false)
+    expect((await documents.find({}, { limit: 9 })).map(({ _id }) => _id)).toHaveLength(3)
+    expect(await documents.insertMissing([{ _id: 'z', n: 0 }])).toBe(true)
+    expect(await documents.remove({ _id: 'x' })).toBe(true)
+    expect(await documents.remove({ _id: 'x' })).toBe(false)
+    expect(await documents.findById('x')).toBeNull()
+  })
+})

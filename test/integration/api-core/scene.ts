@@ -1,0 +1,220 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { openCaches, type ResourceCaches } from '../../../src/api/caches.ts'
+import type { ApiCoreDeps } from '../../../src/api/composition.ts'
+import type { CoreParts } from '../../../src/api/core-parts.ts'
+import { openAccountService } from '../../../src/api/features/accounts/service.ts'
+import { openAccountStore } from '../../../src/api/features/accounts/store.ts'
+import { openAttemptStore } from '../../../src/api/features/jobs/attempts.ts'
+import type { JobEvent } from '../../../src/api/features/jobs/events.ts'
+import { openJobStore } from '../../../src/api/features/jobs/store.ts'
+import { migrations } from '../../../src/api/migrations/index.ts'
+import { kubeconfigText } from '../../../src/local/kubeconfig-text.ts'
+import { type KubeClient, openKubeClient } from '../../../src/platform/kube/client.ts'
+import { readKubeconfig } from '../../../src/platform/kube/kubeconfig.ts'
+import { createObject, deleteObject, requestToken } from '../../../src/platform/kube/objects.ts'
+import { departments, models, namespaces } from '../../../src/platform/kube/resources.ts'
+import { openDatabase } from '../../../src/platform/mongo/database.ts'
+import { openLease } from '../../../src/platform/mongo/lease.ts'
+import { migrate } from '../../../src/platform/mongo/migrate.ts'
+import { openFolderStore } from '../../../src/platform/objects/folder-store.ts'
+import { openPubSub } from '../../../src/platform/redis/pub-sub.ts'
+import type { ModelSpec } from '../../../src/shared/crd/model.ts'
+import { accountIdOf, type Caller } from '../../../src/shared/domain/caller.ts'
+import { labels, serviceAccounts, systemNamespace } from '../../../src/shared/names.ts'
+import { testEnvironment } from '../../support/environment.ts'
+import { openAdminClient } from '../../support/kube.ts'
+
+/** A clock that runs with the real one and can be put forward. */
+export type TestClock = { readonly nowMs: () => number; readonly advance: (ms: number) => void }
+
+/** One department with its namespaces and Model, and the parts of one api replica around them. */
+export type Scene = {
+  readonly name: string
+  readonly admin: KubeClient
+  readonly clock: TestClock
+  readonly deps: ApiCoreDeps
+  readonly parts: CoreParts
+  readonly department: string
+  /** Where the api creates jobs. */
+  readonly jobsNamespace: string
+  /** Labelled for the department: here people use kubectl. */
+  readonly kubectlNamespace: string
+  readonly model: string
+  readonly caller: Caller
+  /** Events that were published, in order. */
+  readonly published: readonly JobEvent[]
+  readonly woken: readonly string[]
+  /** Gives an account credits; the caller's own by default. */
+  readonly fund: (microCredits: number, accountId?: string) => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+export const perImage = 1_000_000
+
+export function startTestClock(): TestClock {
+  let offsetMs = 0
+  return {
+    nowMs: () => Date.now() + offsetMs,
+    advance: (ms) => {
+      offsetMs += ms
+    },
+  }
+}
+
+export const silentLog = { info: () => {}, warn: () => {}, error: () => {} }
+
+export async function openScene(): Promise<Scene> {
+  const name = `core-${randomBytes(5).toString('hex')}`
+  const folder = await mkdtemp(path.join(tmpdir(), `${name}-`))
+  const admin = openAdminClient()
+  const clock = startTestClock()
+  const kube = await openApiClient(admin, folder)
+  const cluster = await createCluster(admin, name)
+  const environment = testEnvironment()
+  const uri = new URL(environment.mongodbUri)
+  uri.pathname = `/${name}`
+  const deps: ApiCoreDeps = {
+    kube,
+    mongodbUri: uri.toString(),
+    redisUrl: environment.redisUrl,
+    redisPrefix: `${name}:`,
+    objects: await openFolderStore(path.join(folder, 'objects')),
+    urlKey: randomBytes(32),
+    publicUrl: 'http://public.test',
+    internalUrl: 'http://127.0.0.1:1',
+    clock,
+    random: Math.random,
+    randomBytes,
+    log: silentLog,
+  }
+  const published: JobEvent[] = []
+  const woken: string[] = []
+  const parts = await openParts(deps, { published, woken })
+  await parts.caches.synced()
+  const caller: Caller = {
+    userId: `u-${name}`,
+    department: cluster.department,
+    role: 'department_member',
+  }
+  return {
+    ...cluster,
+    name,
+    admin,
+    clock,
+    deps,
+    parts,
+    caller,
+    published,
+    woken,
+    fund: async (microCredits, accountId = accountIdOf({ ...caller, user: caller.userId })) => {
+      const issueId = randomBytes(8).toString('hex')
+      await parts.accounts.issue({ accountId, issueId, microCredits, expiresMs: null })
+    },
+    close: async () => {
+      await parts.caches.stop()
+      await parts.pubSub.close()
+      await parts.database.native.dropDatabase()
+      await parts.database.close()
+      await cluster.remove()
+      await Promise.all([kube.close(), admin.close()])
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+type Seen = { readonly published: JobEvent[]; readonly woken: string[] }
+
+/** The parts as composition.ts builds them, but nothing happens by itself. */
+async function openParts(deps: ApiCoreDeps, seen: Seen): Promise<CoreParts> {
+  const database = await openDatabase({ uri: deps.mongodbUri })
+  const { clock } = deps
+  const lock = openLease({
+    database,
+    name: 'migrations',
+    holder: 'test',
+    durationMs: 60_000,
+    clock,
+  })
+  await migrate({ database, migrations, lock, pause })
+  const accountStore = openAccountStore(database)
+  return {
+    ...deps,
+    database,
+    pubSub: openPubSub({ url: deps.redisUrl, prefix: deps.redisPrefix ?? '', onError: () => {} }),
+    store: openJobStore(database, clock),
+    attempts: openAttemptStore(database),
+    accountStore,
+    accounts: openAccountService({ ...deps, store: accountStore, hash, pause }),
+    events: {
+      publish: (event) => seen.published.push(event),
+      onJob: () => ({ close: () => {} }),
+      onUser: () => ({ close: () => {} }),
+    },
+    caches: openCaches(deps) satisfies ResourceCaches,
+    dispatcher: { wake: (jobId) => seen.woken.push(jobId), stop: async () => {} },
+    hash,
+  }
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+/** With the rights that the api has in a cluster, and no more. */
+async function openApiClient(admin: KubeClient, folder: string): Promise<KubeClient> {
+  const { server, authority } = readKubeconfig(testEnvironment().kubeconfigPath)
+  const { token } = await requestToken(admin, {
+    namespace: systemNamespace,
+    serviceAccount: serviceAccounts.api,
+    audiences: [],
+    expirationSeconds: 3600,
+  })
+  const kubeconfigPath = path.join(folder, 'api.kubeconfig')
+  await writeFile(kubeconfigPath, kubeconfigText({ server, authority, user: { token } }))
+  return openKubeClient({ kubeconfigPath, userAgent: 'atelier-api-test' })
+}
+
+async function createCluster(admin: KubeClient, name: string) {
+  const [jobsNamespace, kubectlNamespace] = [`${name}-jobs`, `${name}-kubectl`]
+  const [department, model] = [`${name}-d`, `${name}-m`]
+  await createObject(admin, namespaces, { metadata: { name: jobsNamespace } })
+  await createObject(admin, namespaces, {
+    metadata: { name: kubectlNamespace, labels: { [labels.department]: department } },
+  })
+  const spec = { weight: 100, namespace: jobsNamespace, managedBy: 'api' } as const
+  await createObject(admin, departments, { metadata: { name: department }, spec })
+  await createObject(admin, models, { metadata: { name: model }, spec: modelSpec })
+  return {
+    department,
+    model,
+    jobsNamespace,
+    kubectlNamespace,
+    remove: async () => {
+      await deleteObject(admin, models, { name: model })
+      await deleteObject(admin, departments, { name: department })
+      for (const one of [jobsNamespace, kubectlNamespace]) {
+        await deleteObject(admin, namespaces, { name: one })
+      }
+    },
+  }
+}
+
+export const modelSpec: ModelSpec = {
+  family: 'StableDiffusion1',
+  licence: 'Apache-2.0',
+  tasks: ['TextToImage'],
+  delivery: { type: 'Embedded', embedded: { path: 'demo' } },
+  defaults: { width: 64, height: 64, steps: 20, guidanceScale: 3, scheduler: 'DPM++ 2M Karras' },
+  sizes: {
+    width: { min: 32, max: 128, multipleOf: 8 },
+    height: { min: 32, max: 128, multipleOf: 8 },
+  },
+  price: { perImageMicroCredits: perImage },
+  resources: { gpus: 1, cpu: '500m', memory: '1Gi' },
+  runsOn: ['Gpu', 'Cpu'],
+  visibility: 'Public',
+}

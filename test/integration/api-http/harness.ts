@@ -1,0 +1,237 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { LightMyRequestResponse } from 'fastify'
+import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import { pino } from 'pino'
+import { Registry } from 'prom-client'
+import { stringify } from 'yaml'
+import { z } from 'zod'
+import { type ApiCore, openApiCore } from '../../../src/api/composition.ts'
+import { createApiMetrics } from '../../../src/api/metrics.ts'
+import { openPublicApi, type PublicApi, type PublicApiDeps } from '../../../src/api/public.ts'
+import { systemClock } from '../../../src/platform/clock/system-clock.ts'
+import { type KubeClient, openKubeClient } from '../../../src/platform/kube/client.ts'
+import { readKubeconfig } from '../../../src/platform/kube/kubeconfig.ts'
+import { requestToken } from '../../../src/platform/kube/tokens.ts'
+import { openFolderStore } from '../../../src/platform/objects/folder-store.ts'
+import { serviceAccounts, systemNamespace } from '../../../src/shared/names.ts'
+import { eventually } from '../../support/eventually.ts'
+import { testEnvironment } from '../../support/environment.ts'
+import { createSurroundings, type Surroundings } from './surroundings.ts'
+
+export const publicUrl = 'http://api.test'
+const password = 'correct horse battery'
+
+/** Who the demo accounts are. `mina` and `noor` are colleagues; `sam` works elsewhere. */
+const people = {
+  root: { role: 'super_admin', department: 'quality' },
+  lead: { role: 'department_admin', department: 'quality' },
+  mina: { role: 'department_member', department: 'quality' },
+  noor: { role: 'department_member', department: 'quality' },
+  sam: { role: 'department_member', department: 'research' },
+  poor: { role: 'department_member', department: 'research' },
+  gast: { role: 'guest', department: 'quality' },
+} as const
+export type Person = keyof typeof people
+export const everybody: readonly Person[] = ['root', 'lead', 'mina', 'noor', 'sam', 'poor', 'gast']
+export const roleOf = (person: Person) => people[person].role
+
+export type TestApi = {
+  readonly api: PublicApi
+  readonly core: ApiCore
+  readonly admin: KubeClient
+  readonly surroundings: Surroundings
+  readonly registry: Registry
+  /** Every line that was logged. */
+  readonly logged: readonly string[]
+  readonly tokenKey: JWK
+  readonly urlKey: Uint8Array
+  readonly emailOf: (person: Person) => string
+  readonly tokenOf: (person: Person) => Promise<string>
+  readonly call: (request: Call) => Promise<LightMyRequestResponse>
+  /** A body that is accepted. */
+  readonly jobBody: (changes?: Readonly<Record<string, unknown>>) => Record<string, unknown>
+  readonly submit: (person: Person, changes?: Readonly<Record<string, unknown>>) => Promise<string>
+  readonly close: () => Promise<void>
+}
+
+export type Call = {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH'
+  readonly url: string
+  readonly as?: Person
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export type TestApiOptions = Pick<PublicApiDeps, 'streamLimits' | 'heartbeatMs'> & {
+  readonly mongodbUri?: string
+  readonly redisUrl?: string
+}
+
+/** The whole public port on real parts, with people, credits, a model and departments of its own. */
+export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
+  const name = `api-http-${randomBytes(4).toString('hex')}`
+  const folder = await mkdtemp(join(tmpdir(), `${name}-`))
+  const environment = testEnvironment()
+  const admin = openKubeClient({ kubeconfigPath: environment.kubeconfigPath, userAgent: name })
+  const surroundings = await createSurroundings(admin, name)
+  const kubeconfigPath = await writeApiKubeconfig(admin, folder)
+  const kube = openKubeClient({ kubeconfigPath, userAgent: name })
+  const logged: string[] = []
+  const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) })
+  const registry = new Registry()
+  const shared = {
+    publicUrl,
+    urlKey: randomBytes(32),
+    clock: systemClock,
+    randomBytes,
+    log,
+    ...options,
+  }
+  const core = await openApiCore({
+    ...shared,
+    kube,
+    internalUrl: 'http://internal.test',
+    mongodbUri: options.mongodbUri ?? `${environment.mongodbUri}/${name}`,
+    redisUrl: options.redisUrl ?? environment.redisUrl,
+    redisPrefix: `${name}:`,
+    objects: await openFolderStore(join(folder, 'objects')),
+    random: Math.random,
+  })
+  const { privateKey } = await generateKeyPair('EdDSA', { extractable: true })
+  const tokenKey = await exportJWK(privateKey)
+  const metrics = createApiMetrics(registry)
+  const api = await openPublicApi({ ...shared, core, tokenKey, metrics })
+  const emailOf = (person: Person): string => `${person}@${name}.example`
+  await api.loadDemoAccounts(await writeDemoAccounts(folder, { surroundings, emailOf }))
+  await core.start()
+  await eventually(() => {
+    if (core.models.get(surroundings.model) === undefined) throw new Error('no model yet')
+  })
+  const call = createCaller(api, createTokens(api, emailOf))
+  const jobBody = (changes = {}) => ({
+    task: 'TextToImage',
+    model: surroundings.model,
+    parameters: { prompt: 'a scratch on metal', seed: 7 },
+    ...changes,
+  })
+  return {
+    api,
+    core,
+    admin,
+    surroundings,
+    registry,
+    logged,
+    tokenKey,
+    urlKey: shared.urlKey,
+    emailOf,
+    tokenOf: call.tokenOf,
+    call: call.send,
+    jobBody,
+    submit: async (person, changes) => {
+      const body = jobBody(changes)
+      const response = await call.send({ method: 'POST', url: '/v1/jobs', as: person, body })
+      if (response.statusCode !== 202) throw new Error(`not accepted: ${response.body}`)
+      return idShape.parse(response.json()).id
+    },
+    close: async () => {
+      await api.app.close()
+      await core.database.native.dropDatabase().catch(() => undefined)
+      await core.close()
+      await surroundings.remove()
+      await kube.close()
+      await admin.close()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+const idShape = z.looseObject({ id: z.string() })
+const sessionShape = z.object({ accessToken: z.string() }).loose()
+
+type TokenOf = (person: Person) => Promise<string>
+
+function createTokens(api: PublicApi, emailOf: (person: Person) => string): TokenOf {
+  const known = new Map<Person, Promise<string>>()
+  const signIn = async (person: Person): Promise<string> => {
+    const payload = { email: emailOf(person), password }
+    const response = await api.app.inject({ method: 'POST', url: '/v1/sessions', payload })
+    return sessionShape.parse(response.json()).accessToken
+  }
+  return async (person) => {
+    const token = known.get(person) ?? signIn(person)
+    known.set(person, token)
+    return await token
+  }
+}
+
+function createCaller(api: PublicApi, tokenOf: TokenOf) {
+  const send = async ({ method = 'GET', url, as, body, headers }: Call) => {
+    const authorization = as === undefined ? {} : { authorization: `Bearer ${await tokenOf(as)}` }
+    return await api.app.inject({
+      method,
+      url,
+      headers: {
+        ...authorization,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined
+        ? {}
+        : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+  }
+  return { send, tokenOf }
+}
+
+/** The api's own service account: admission treats nobody else, not even an admin, like it. */
+export async function writeApiKubeconfig(admin: KubeClient, folder: string): Promise<string> {
+  const { server, authority } = readKubeconfig(testEnvironment().kubeconfigPath)
+  const { token } = await requestToken(admin, {
+    namespace: systemNamespace,
+    serviceAccount: serviceAccounts.api,
+    audiences: [],
+    expirationSeconds: 3600,
+  })
+  const cluster = { server, 'certificate-authority-data': authority?.toString('base64') }
+  const file = join(folder, 'kubeconfig')
+  const kubeconfig = {
+    'current-context': 'api',
+    contexts: [{ name: 'api', context: { cluster: 'api', user: 'api' } }],
+    clusters: [{ name: 'api', cluster }],
+    users: [{ name: 'api', user: { token } }],
+  }
+  await writeFile(file, stringify(kubeconfig))
+  return file
+}
+
+type DemoFacts = {
+  readonly surroundings: Surroundings
+  readonly emailOf: (person: Person) => string
+}
+
+async function writeDemoAccounts(
+  folder: string,
+  { surroundings, emailOf }: DemoFacts,
+): Promise<string> {
+  const users = everybody.map((person) => {
+    const { role, department } = people[person]
+    const name = person === 'mina' ? 'Mina Moon' : person
+    return { email: emailOf(person), password, name, role, department: surroundings[department] }
+  })
+  const credits = users
+    .filter(({ name }) => name !== 'poor')
+    .map(({ email, department }) => ({
+      account: { department, user: email },
+      credits: '100000',
+    }))
+  const departments = [surroundings.quality, surroundings.research].map((department) => ({
+    name: department,
+    displayName: `Department ${department}`,
+  }))
+  const file = join(folder, 'demo-accounts.json')
+  await writeFile(file, JSON.stringify({ departments, users, credits }))
+  return file
+}

@@ -1,0 +1,121 @@
+import type { KubeClient } from '../../../src/platform/kube/client.ts'
+import {
+  createObject,
+  deleteObject,
+  getObject,
+  patchStatus,
+} from '../../../src/platform/kube/objects.ts'
+import {
+  departments,
+  generationJobs,
+  models,
+  namespaces,
+} from '../../../src/platform/kube/resources.ts'
+import type { Condition } from '../../../src/shared/crd/common.ts'
+import type { GenerationJobStatus } from '../../../src/shared/crd/generation-job.ts'
+import type { ModelSpec } from '../../../src/shared/crd/model.ts'
+import { eventually } from '../../support/eventually.ts'
+
+/** Cluster objects of one test file: two departments, three models and a namespace for jobs. */
+export type Surroundings = {
+  readonly namespace: string
+  readonly quality: string
+  readonly research: string
+  /** Ready, for everybody. */
+  readonly model: string
+  /** Ready, for `research` only. */
+  readonly secretModel: string
+  readonly unreadyModel: string
+  /** Does what the controller would: writes the status of a job’s custom resource. */
+  readonly setJobStatus: (jobId: string, status: GenerationJobStatus) => Promise<void>
+  readonly remove: () => Promise<void>
+}
+
+export async function createSurroundings(admin: KubeClient, name: string): Promise<Surroundings> {
+  const namespace = `${name}-jobs`
+  const [quality, research] = [`${name}-quality`, `${name}-research`]
+  const [model, secretModel, unreadyModel] = [`${name}-open`, `${name}-secret`, `${name}-unready`]
+  await createObject(admin, namespaces, { metadata: { name: namespace } })
+  for (const department of [quality, research]) {
+    const spec = { weight: 100, namespace, managedBy: 'api' } as const
+    await createObject(admin, departments, { metadata: { name: department }, spec })
+  }
+  await createModel(admin, { name: model, ready: 'True', spec: {} })
+  const secret: Partial<ModelSpec> = { visibility: 'Departments', departments: [research] }
+  await createModel(admin, { name: secretModel, ready: 'True', spec: secret })
+  const undelivered: Partial<ModelSpec> = {
+    delivery: { type: 'Fetch', fetch: { url: 'https://models.example/a' } },
+  }
+  await createModel(admin, { name: unreadyModel, ready: 'False', spec: undelivered })
+  return {
+    namespace,
+    quality,
+    research,
+    model,
+    secretModel,
+    unreadyModel,
+    setJobStatus: async (jobId, status) => {
+      const ref = { namespace, name: `gj-${jobId}` }
+      const object = await getObject(admin, generationJobs, ref)
+      await patchStatus(admin, generationJobs, { object, status })
+    },
+    remove: async () => {
+      for (const one of [model, secretModel, unreadyModel]) {
+        await deleteObject(admin, models, { name: one })
+      }
+      for (const department of [quality, research]) {
+        await deleteObject(admin, departments, { name: department })
+      }
+      await deleteObject(admin, namespaces, { name: namespace })
+    },
+  }
+}
+
+const now = '2026-11-21T14:00:00Z'
+
+type NewModel = {
+  readonly name: string
+  readonly ready: 'True' | 'False'
+  readonly spec: Partial<ModelSpec>
+}
+
+async function createModel(admin: KubeClient, { name, ready, spec }: NewModel): Promise<void> {
+  await createObject(admin, models, {
+    metadata: { name },
+    spec: {
+      family: 'StableDiffusion1',
+      licence: 'Apache-2.0',
+      tasks: ['TextToImage'],
+      delivery: { type: 'Embedded', embedded: { path: 'demo' } },
+      defaults: { width: 64, height: 64, steps: 20, guidanceScale: 3 },
+      sizes: {
+        width: { min: 64, max: 64, multipleOf: 8 },
+        height: { min: 64, max: 64, multipleOf: 8 },
+      },
+      price: { perImageMicroCredits: 1_500_000 },
+      resources: { gpus: 1, cpu: '500m', memory: '1Gi' },
+      runsOn: ['Gpu', 'Cpu'],
+      visibility: 'Public',
+      ...spec,
+    },
+  })
+  const reason = ready === 'True' ? 'Ready' : 'DeliveryUnsupported'
+  const condition = { type: 'Ready', status: ready, reason, message: '', lastTransitionTime: now }
+  // A controller that runs beside the test may write the same status at the same time.
+  await eventually(async () => {
+    const object = await getObject(admin, models, { name })
+    await patchStatus(admin, models, { object, status: { conditions: [condition] } })
+  })
+}
+
+/** The condition `Succeeded` as the controller writes it. */
+export function succeeded(status: Condition['status'], reason: string): Condition {
+  return {
+    type: 'Succeeded',
+    status,
+    reason,
+    message: `It is ${reason}.`,
+    lastTransitionTime: now,
+    observedGeneration: 1,
+  }
+}

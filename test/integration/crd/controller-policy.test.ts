@@ -1,0 +1,162 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { verdictOf, type Verdict } from './api-server.ts'
+import { controller, type Fixture, openFixture } from './fixture.ts'
+import { type Json, jobOf as generationJob } from './objects.ts'
+import { valueAt } from './places.ts'
+
+let fixture: Fixture
+
+beforeAll(async () => {
+  fixture = await openFixture()
+})
+
+afterAll(async () => {
+  await fixture.close()
+})
+
+const owner = {
+  apiVersion: 'atelier.dev/v1alpha1',
+  kind: 'GenerationJob',
+  name: 'example',
+  uid: '7a4a2f63-4d3f-4a3c-9c43-6f3a5d1f9a10',
+  controller: true,
+}
+
+const token = { serviceAccountToken: { audience: 'internal.atelier.dev', path: 'token' } }
+const container = { name: 'inference', image: 'atelier.dev/inference:dev' }
+const safePod = {
+  restartPolicy: 'Never',
+  serviceAccountName: 'atelier-job',
+  automountServiceAccountToken: false,
+  containers: [{ ...container, env: [{ name: 'A', value: 'b' }] }],
+  volumes: [
+    { name: 'token', projected: { sources: [token] } },
+    { name: 'scratch', emptyDir: {} },
+    { name: 'model', persistentVolumeClaim: { claimName: 'models', readOnly: true } },
+  ],
+}
+
+function jobOf(pod: Json, ownerReferences: readonly Json[] = [owner]): Json {
+  return {
+    metadata: { name: 'child', ownerReferences },
+    spec: { template: { spec: { ...safePod, ...pod } } },
+  }
+}
+
+async function create(job: Json, as?: typeof controller): Promise<Verdict> {
+  const answer = await fixture.server.call({
+    method: 'POST',
+    path: `/apis/batch/v1/namespaces/${fixture.namespace}/jobs`,
+    query: { dryRun: 'All' },
+    body: job,
+    ...(as && { as }),
+  })
+  return verdictOf(answer)
+}
+
+const secretVariable = { name: 'A', valueFrom: { secretKeyRef: { name: 'a', key: 'b' } } }
+const privileged = { ...container, name: 'first', securityContext: { privileged: true } }
+
+const refused: readonly [string, Json, string][] = [
+  ['that belongs to nobody', jobOf({}, []), 'metadata.ownerReferences'],
+  [
+    'that belongs to something foreign',
+    jobOf({}, [{ ...owner, apiVersion: 'apps/v1' }]),
+    'metadata.ownerReferences',
+  ],
+  [
+    'that an Atelier resource does not control',
+    jobOf({}, [{ ...owner, controller: false }]),
+    'metadata.ownerReferences',
+  ],
+  ['of another account', jobOf({ serviceAccountName: 'default' }), 'serviceAccountName'],
+  ['of no account', jobOf({ serviceAccountName: undefined }), 'serviceAccountName'],
+  [
+    'with a mounted token of the API server',
+    jobOf({ automountServiceAccountToken: undefined }),
+    'automountServiceAccountToken',
+  ],
+  [
+    'with a folder of the host',
+    jobOf({ volumes: [{ name: 'host', hostPath: { path: '/' } }] }),
+    'volumes',
+  ],
+  ['with a secret', jobOf({ volumes: [{ name: 'a', secret: { secretName: 'a' } }] }), 'volumes'],
+  [
+    'with a projected secret',
+    jobOf({ volumes: [{ name: 'a', projected: { sources: [{ secret: { name: 'a' } }] } }] }),
+    'volumes',
+  ],
+  [
+    'with a secret in the environment',
+    jobOf({ containers: [{ ...container, env: [secretVariable] }] }),
+    'secrets',
+  ],
+  [
+    'with a whole secret in the environment',
+    jobOf({
+      initContainers: [{ ...container, name: 'a', envFrom: [{ secretRef: { name: 'a' } }] }],
+    }),
+    'secrets',
+  ],
+  ['on the network of the host', jobOf({ hostNetwork: true }), 'host'],
+  ['among the processes of the host', jobOf({ hostPID: true }), 'host'],
+  ['in the memory of the host', jobOf({ hostIPC: true }), 'host'],
+  ['with privileges', jobOf({ initContainers: [privileged] }), 'privileged'],
+]
+
+describe('the controller', () => {
+  it('creates the Job of a GenerationJob', async () => {
+    expect(await create(jobOf({}), controller)).toMatchObject({ accepted: true })
+  })
+
+  it.each(refused)('creates no Job %s', async (_what, job, field) => {
+    expect(await create(job, controller)).toMatchObject({
+      accepted: false,
+      status: 403,
+      message: expect.stringContaining(field),
+    })
+  })
+
+  it('deletes its own Jobs and no others', async () => {
+    const path = `/apis/batch/v1/namespaces/${fixture.namespace}/jobs`
+    // A Job whose owner is not there would be collected as garbage in the meantime.
+    const { body: parent } = await fixture.create(generationJob('TextToImage'))
+    const [uid, parentName] = ['uid', 'name'].map((field) => valueAt(parent, ['metadata', field]))
+    for (const [name, ownerReferences, status] of [
+      ['own', [{ ...owner, uid, name: parentName }], 200],
+      ['foreign', [], 403],
+    ] as const) {
+      const body = { ...jobOf({}), metadata: { name, ownerReferences } }
+      expect((await fixture.server.call({ method: 'POST', path, body })).status).toBe(201)
+      const answer = await fixture.server.call({
+        method: 'DELETE',
+        path: `${path}/${name}`,
+        query: { dryRun: 'All' },
+        as: controller,
+      })
+      expect(answer.status).toBe(status)
+    }
+  })
+
+  it.each([
+    ['atelier-job', 201],
+    ['other', 403],
+  ])('asks for the service account %s and is answered %i', async (name, status) => {
+    const answer = await fixture.server.call({
+      method: 'POST',
+      path: `/api/v1/namespaces/${fixture.namespace}/serviceaccounts`,
+      query: { dryRun: 'All' },
+      body: { metadata: { name } },
+      as: controller,
+    })
+    expect(answer.status).toBe(status)
+  })
+})
+
+describe('everybody else', () => {
+  it.each(refused)('creates a Job %s as before', async (_what, job) => {
+    const verdict = await create(job)
+    expect(verdict).not.toMatchObject({ message: expect.stringContaining('atelier.dev') })
+  })
+})

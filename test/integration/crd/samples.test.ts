@@ -1,0 +1,82 @@
+import { execFile } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { testEnvironment } from '../../support/environment.ts'
+
+const folder = path.resolve(import.meta.dirname, '../../../manifests/samples')
+const run = promisify(execFile)
+
+async function kubectl(...given: readonly string[]): Promise<string> {
+  const { kubectl: command, kubeconfigPath } = testEnvironment()
+  const [program = 'kubectl', ...first] = command
+  const args = [...first, '--kubeconfig', kubeconfigPath, '--request-timeout=30s', ...given]
+  const { stdout } = await run(program, args, { timeout: 60_000 })
+  return stdout.trim()
+}
+
+/** Departments first: their namespaces hold the jobs. */
+async function sampleFiles(): Promise<string[]> {
+  return (await readdir(folder)).toSorted().map((name) => path.join(folder, name))
+}
+
+async function selected(selector: string): Promise<string> {
+  return kubectl('get', 'genjob', '-n=vision', '-o=name', `--field-selector=${selector}`)
+}
+
+async function existing(): Promise<string[]> {
+  const listed = await kubectl(
+    'get',
+    '--ignore-not-found',
+    '-o=name',
+    ...(await sampleFiles()).map((file) => `--filename=${file}`),
+  )
+  return listed.split('\n').filter(Boolean)
+}
+
+let before: readonly string[]
+
+beforeAll(async () => {
+  before = await existing()
+})
+
+/** Removes what this test made and nothing that somebody else had applied before. */
+afterAll(async () => {
+  for (const name of await existing()) {
+    const namespace = name.startsWith('generationjob') ? ['--namespace=vision'] : []
+    if (!before.includes(name)) await kubectl('delete', '--wait=false', name, ...namespace)
+  }
+})
+
+describe('samples', () => {
+  it('are applied by kubectl with strict validation, also twice', async () => {
+    for (let time = 0; time < 2; time += 1) {
+      for (const file of await sampleFiles()) {
+        const printed = await kubectl('apply', '--server-side', '--validate=strict', `-f=${file}`)
+        expect(printed).toContain('serverside-applied')
+      }
+    }
+  })
+
+  it('show what was asked for in kubectl get', async () => {
+    const row = await kubectl('get', 'genjob', 'scratch-on-metal', '-n=vision', '--no-headers')
+    expect(row).toMatch(/^scratch-on-metal +TextToImage +demo +vision /)
+    const model = await kubectl('get', 'atmodel', 'demo', '--no-headers')
+    expect(model).toMatch(/^demo +StableDiffusion1 +\["TextToImage"\] +Embedded +Public/)
+    const department = await kubectl('get', 'atdept', 'assembly', '--no-headers')
+    expect(department).toMatch(/^assembly +100 +atelier-jobs /)
+  })
+
+  it('are found by the fields that may be selected', async () => {
+    const name = 'generationjob.atelier.dev/scratch-on-metal'
+    expect(await selected('spec.owner.department=vision,spec.modelRef.name=demo')).toContain(name)
+    expect(await selected('spec.modelRef.name=other')).not.toContain(name)
+  })
+
+  it('are found by the category', async () => {
+    const names = await kubectl('get', 'atelier', '-n=vision', '-o=name')
+    expect(names).toContain('model.atelier.dev/demo')
+    expect(names).toContain('department.atelier.dev/vision')
+  })
+})

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { assert } from '../../../src/shared/assert.ts'
+import {
+  internalPrefix,
+  progress,
+  report,
+  uploadsRequest,
+} from '../../../src/shared/wire/internal.ts'
+import type { Progress, Report, UploadsRequest, Work } from '../../../src/shared/wire/internal.ts'
+import { problemOf } from '../../../src/shared/wire/problem.ts'
+import type { ErrorCode } from '../../../src/shared/errors.ts'
+
+export type FakeOptions = {
+  readonly work: Work
+  readonly token: string
+  /** How many calls for work are answered 409 attempt.not_current before the pod is known. */
+  readonly notCurrent?: number
+  /** How many uploads fail with 503 before one succeeds. */
+  readonly failedUploads?: number
+}
+
+export type StoredObject = { readonly name: string; readonly bytes: Buffer }
+
+export type FakeInternalApi = {
+  readonly url: string
+  readonly workCalls: () => number
+  readonly progress: readonly Progress[]
+  readonly reports: readonly { readonly body: string; readonly report: Report }[]
+  readonly objects: readonly StoredObject[]
+  /** Requests that broke the contract. */
+  readonly faults: readonly string[]
+  readonly close: () => Promise<void>
+}
+
+type Announced = UploadsRequest['outputs'][number]
+type Answer = { readonly status: number; readonly body?: unknown }
+
+/**
+ * The pod's side of the internal contract, behind a real HTTP server. It stands in for the api
+ * because the real one needs a database, a Redis and a cluster that knows the pod, and because
+ * only a stand-in can refuse and fail on demand. It checks each request with the shared schemas.
+ */
+export async function startFakeInternalApi(options: FakeOptions): Promise<FakeInternalApi> {
+  const { notCurrent = 0 } = options
+  const state = {
+    workCalls: 0,
+    failedUploads: options.failedUploads ?? 0,
+    announced: new Map<string, Announced>(),
+    progress: [] as Progress[],
+    reports: [] as { body: string; report: Report }[],
+    objects: [] as StoredObject[],
+    faults: [] as string[],
+  }
+
+  function answerCall(path: string, body: string, url: string): Answer {
+    switch (path) {
+      case 'work':
+        state.workCalls += 1
+        if (state.workCalls <= notCurrent) return problem('attempt.not_current')
+        return { status: 200, body: options.work }
+      case 'uploads':
+        return announce(uploadsRequest.parse(JSON.parse(body)), url)
+      case 'progress':
+        state.progress.push(progress.parse(JSON.parse(body)))
+        return { status: 204 }
+      case 'report':
+        state.reports.push({ body, report: report.parse(JSON.parse(body)) })
+        return { status: 204 }
+      default:
+        return problem('request.not_found')
+    }
+  }
+
+  function announce(request: UploadsRequest, url: string): Answer {
+    for (const output of request.outputs) state.announced.set(output.name, output)
+    const uploads = request.outputs.map(({ name }) => ({
+      name,
+      key: `artifacts/job/1/${name}`,
+      url: `${url}/objects/${name}?signature=good`,
+      expiresTime: new Date(Date.now() + 60_000).toISOString(),
+    }))
+    return { status: 200, body: { uploads } }
+  }
+
+  function store(name: string, request: IncomingMessage, bytes: Buffer): Answer {
+    if (state.failedUploads > 0) {
+      state.failedUploads -= 1
+      return problem('platform.unavailable')
+    }
+    const wanted = state.announced.get(name)
+    const digest = createHash('sha256').update(bytes).digest('hex')
+    const fits =
+      wanted?.sha256 === digest &&
+      wanted.sizeBytes === bytes.length &&
+      wanted.contentType === request.headers['content-type']
+    if (!fits) return problem('object.mismatch')
+    state.objects.push({ name, bytes })
+    return { status: 200 }
+  }
+
+  function answer(request: IncomingMessage, bytes: Buffer): Answer {
+    const url = new URL(request.url ?? '/', `http://${request.headers.host}`)
+    const object = /^\/objects\/([^/]+)$/.exec(url.pathname)?.[1]
+    if (object !== undefined && request.method === 'PUT') return store(object, request, bytes)
+    if (request.headers.authorization !== `Bearer ${options.token}`) {
+      return problem('auth.invalid_token')
+    }
+    const prefix = `${internalPrefix}/jobs/${'0'.repeat(26)}/attempts/1/`
+    if (!url.pathname.startsWith(prefix)) return problem('request.not_found')
+    return answerCall(url.pathname.slice(prefix.length), bytes.toString('utf8'), url.origin)
+  }
+
+  const server = createServer((request, response) => {
+    readBody(request)
+      .then((bytes) => send(response, answer(request, bytes)))
+      .catch((error: unknown) => {
+        state.faults.push(`${request.method} ${request.url}: ${String(error)}`)
+        send(response, problem('request.invalid'))
+      })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  assert(typeof address === 'object' && address !== null, 'a TCP server has an address')
+  return {
+    workCalls: () => state.workCalls,
+    progress: state.progress,
+    reports: state.reports,
+    objects: state.objects,
+    faults: state.faults,
+    url: `http://127.0.0.1:${address.port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections()
+        server.close(() => resolve())
+      }),
+  }
+}
+
+function problem(code: ErrorCode): Answer {
+  const known = problemOf(code)
+  return { status: known.status, body: { ...known, detail: 'as the test wants', instance: 'test' } }
+}
+
+function send(response: ServerResponse, { status, body }: Answer): void {
+  response.writeHead(status, { 'content-type': 'application/json' })
+  response.end(body === undefined ? '' : JSON.stringify(body))
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(Buffer.from(chunk))
+  return Buffer.concat(chunks)
+}

@@ -1,0 +1,270 @@
+import { describe, expect, it } from 'vitest'
+import { type Caches, indexKeys } from '../../../src/controller/caches.ts'
+import { AdmissionBoard } from '../../../src/controller/generation-job/admission-board.ts'
+import { HoldMemory } from '../../../src/controller/generation-job/hold-memory.ts'
+import type { Lister } from '../../../src/platform/kube/list-watch.ts'
+import type { Job, Node, Pod } from '../../../src/platform/kube/resources.ts'
+import type { Department } from '../../../src/shared/crd/department.ts'
+import type { GenerationJob, GenerationJobSpec } from '../../../src/shared/crd/generation-job.ts'
+import { aCondition, aJob, aModel, at, createdMs, request, uid } from './builders.ts'
+import { aKubeJob, aKubeNode, aKubePod } from './kube-builders.ts'
+
+type Cluster = {
+  jobs: GenerationJob[]
+  kubeJobs: Job[]
+  pods: Pod[]
+  nodes: Node[]
+  departments: Department[]
+}
+
+type Named = { readonly metadata: { readonly name: string } }
+
+function listerOver<T extends Named>(
+  list: () => readonly T[],
+  isIndexed: (object: T, value: string) => boolean,
+): Lister<T> {
+  return {
+    get: (key) => list().find(({ metadata }) => metadata.name === key),
+    list,
+    listIndexed: (value) => list().filter((object) => isIndexed(object, value)),
+  }
+}
+
+function isChild({ metadata }: Named, value: string): boolean {
+  return value === indexKeys.live || value === indexKeys.uid(metadata.name.slice(3, 39))
+}
+
+/** Listers over plain arrays, which a test may change as a watch would. */
+function cachesOf(cluster: Cluster): Caches {
+  const model = aModel()
+  return {
+    generationJobs: listerOver(
+      () => cluster.jobs,
+      (job, value) => value === indexKeys.open || value === indexKeys.uid(job.metadata.uid),
+    ),
+    jobs: listerOver(() => cluster.kubeJobs, isChild),
+    pods: listerOver(() => cluster.pods, isChild),
+    models: listerOver(
+      () => [model],
+      () => false,
+    ),
+    departments: listerOver(
+      () => cluster.departments,
+      () => false,
+    ),
+    nodes: listerOver(
+      () => cluster.nodes,
+      () => false,
+    ),
+    namespaces: listerOver(
+      () => [],
+      () => false,
+    ),
+  }
+}
+
+function aReservedJob(id: string, spec: Partial<GenerationJobSpec> = {}): GenerationJob {
+  const job = aJob({
+    spec,
+    status: { conditions: [aCondition('CreditsReserved', 'True/Reserved')] },
+  })
+  const own = `${uid.slice(0, -1)}${id}`
+  return { ...job, metadata: { ...job.metadata, name: `job-${id}`, uid: own } }
+}
+
+function boardOver(over: Partial<Cluster>) {
+  const cluster: Cluster = {
+    jobs: [],
+    kubeJobs: [],
+    pods: [],
+    nodes: [aKubeNode()],
+    departments: [],
+    ...over,
+  }
+  const woken: string[] = []
+  const errors: unknown[] = []
+  const time = { nowMs: createdMs }
+  const holds = new HoldMemory()
+  const board = new AdmissionBoard({
+    caches: cachesOf(cluster),
+    holds,
+    allowCpu: true,
+    clock: { nowMs: () => time.nowMs },
+    wake: (key) => woken.push(key),
+    onError: (error) => errors.push(error),
+  })
+  return { board, cluster, woken, errors, time, holds }
+}
+
+const [first, second] = [aReservedJob('1'), aReservedJob('2')]
+const admitted = { kind: 'Admitted' }
+const queued = { kind: 'Queued', cause: 'Turn' }
+
+describe('the admission board', () => {
+  it('gives the one GPU to the first of two jobs', () => {
+    const { board } = boardOver({ jobs: [second, first] })
+    expect(board.placeOf(first)).toEqual(admitted)
+    expect(board.placeOf(second)).toEqual(queued)
+  })
+
+  it('counts what it gave away before any cache shows it', () => {
+    const { board, cluster } = boardOver({ jobs: [second] })
+    board.reserve(second, { number: 1, request })
+    cluster.jobs.push(first)
+    expect(board.placeOf(first)).toEqual(queued)
+    expect(board.placeOf(second)).toEqual(admitted)
+    expect(board.gpus()).toEqual({ total: 1, used: 1 })
+  })
+
+  it('takes over from the reservation when the cache shows the attempt, without a gap', () => {
+    const { board, cluster } = boardOver({ jobs: [first, second] })
+    const owned = { ...first, metadata: { ...first.metadata, uid } }
+    cluster.jobs = [owned, second]
+    board.reserve(owned, { number: 1, request })
+    cluster.kubeJobs = [aKubeJob()]
+    board.touch()
+    expect(board.gpus().used).toBe(1)
+    expect(board.placeOf(second)).toEqual(queued)
+    board.stop()
+  })
+
+  it('forgets a reservation that never became an attempt', () => {
+    const { board, time } = boardOver({ jobs: [first, second] })
+    board.reserve(first, { number: 1, request })
+    time.nowMs += 30_000
+    expect(board.gpus().used).toBe(0)
+  })
+
+  it('lets others pass a job whose attempt could not be created, until it asks again', () => {
+    const { board } = boardOver({ jobs: [first, second] })
+    board.reserve(first, { number: 1, request })
+    board.release(first.metadata.uid)
+    expect(board.placeOf(second)).toEqual(admitted)
+    expect(board.placeOf(first)).toEqual(admitted)
+    board.stop()
+  })
+
+  it('wakes the next job when a GPU becomes free, and only that one', async () => {
+    const third = aReservedJob('3')
+    const { board, cluster, woken } = boardOver({ jobs: [second, third], kubeJobs: [aKubeJob()] })
+    expect(board.placeOf(second)).toEqual(queued)
+    cluster.kubeJobs = []
+    board.touch()
+    board.touch()
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50)
+    })
+    expect(woken).toEqual(['vision/job-2'])
+  })
+
+  it('counts the pod of a job that was deleted until it is gone', () => {
+    const { board } = boardOver({ jobs: [second], pods: [aKubePod()] })
+    expect(board.placeOf(second)).toEqual(queued)
+  })
+
+  it('frees the GPU as soon as the pod has ended, before its Job says so', () => {
+    const pods = [aKubePod({ status: { phase: 'Succeeded' } })]
+    const { board } = boardOver({ jobs: [second], kubeJobs: [aKubeJob()], pods })
+    expect(board.placeOf(second)).toEqual(admitted)
+  })
+
+  it('lets nobody overtake an older job while the api has not answered about its hold', () => {
+    const job = aJob()
+    const asking = { ...job, metadata: { ...job.metadata, creationTimestamp: at(-5) } }
+    const { board, holds } = boardOver({ jobs: [asking, second] })
+    expect(board.placeOf(second)).toEqual(queued)
+    const value = { state: 'Waiting', reason: 'HoldLimit', message: '', microCredits: 0 } as const
+    holds.remember({ key: 'vision/job', uid }, { kind: 'Answered', value }, createdMs)
+    board.touch()
+    expect(board.placeOf(second)).toEqual(admitted)
+    board.stop()
+  })
+
+  it('lets others pass a job that cannot be understood, and says so', () => {
+    const { modelRef: _, ...spec } = aJob().spec
+    // What a schema of tomorrow may have stored.
+    const poison = { ...first, spec } as unknown as GenerationJob
+    const { board, errors } = boardOver({ jobs: [poison, second] })
+    expect(board.placeOf(second)).toEqual(admitted)
+    expect(errors).toHaveLength(1)
+  })
+
+  it('gives no place to a job that may not start', () => {
+    const status = { ...first.status, retryTime: at(60), attempt: { number: 1 } }
+    const others = [
+      aReservedJob('4', { suspend: true }),
+      aReservedJob('5', { cancel: true }),
+      aReservedJob('6', { modelRef: { name: 'unknown' } }),
+      { ...first, status },
+    ]
+    const { board } = boardOver({ jobs: others })
+    expect(others.map((job) => board.placeOf(job))).toEqual([queued, queued, queued, queued])
+  })
+
+  it('considers a job again when its pause is over, although nothing else happened', () => {
+    const status = { ...first.status, retryTime: at(60), attempt: { number: 1 } }
+    const paused = { ...first, status }
+    const { board, time } = boardOver({ jobs: [paused] })
+    expect(board.placeOf(paused)).toEqual(queued)
+    time.nowMs += 60_000
+    expect(board.placeOf(paused)).toEqual(admitted)
+  })
+
+  it('keeps the limits of user and department', () => {
+    const limits = { runningJobs: 1 }
+    const jobs = [
+      aReservedJob('1', { owner: { department: 'vision', user: 'kim', limits } }),
+      aReservedJob('2', { owner: { department: 'vision', user: 'kim', limits } }),
+      aReservedJob('3', { owner: { department: 'vision', user: 'lee' } }),
+      aReservedJob('4', { owner: { department: 'vision', user: 'lee' } }),
+    ]
+    const metadata = {
+      name: 'vision',
+      uid: 'd',
+      resourceVersion: '1',
+      generation: 1,
+      creationTimestamp: at(0),
+    }
+    const spec = {
+      weight: 1,
+      namespace: 'v',
+      managedBy: 'api',
+      limits: { runningJobsPerUser: 1 },
+    } as const
+    const department = { apiVersion: 'v1', kind: 'Department', metadata, spec }
+    const { board } = boardOver({
+      jobs,
+      nodes: [aKubeNode({ gpus: 8 })],
+      departments: [department],
+    })
+    const limited = { kind: 'Queued', cause: 'Limit' }
+    expect(jobs.map((job) => board.placeOf(job))).toEqual([admitted, limited, admitted, limited])
+  })
+})
+
+describe('a Node', () => {
+  const tolerated = [
+    { key: 'nvidia.com/gpu', effect: 'NoSchedule' },
+    { key: 'atelier.dev/process-node', effect: 'NoSchedule' },
+    { key: 'busy', effect: 'PreferNoSchedule' },
+  ]
+  it.each([
+    [{}, admitted],
+    [{ taints: tolerated }, admitted],
+    [{ ready: 'False' }, queued],
+    [{ ready: 'Unknown' }, queued],
+    [{ unschedulable: true }, queued],
+    [{ taints: [{ key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }] }, queued],
+    [{ taints: [{ key: 'maintenance', effect: 'NoExecute' }] }, queued],
+  ])('%o gives a place: %o', (options, place) => {
+    const { board } = boardOver({ jobs: [first], nodes: [aKubeNode(options)] })
+    expect(board.placeOf(first)).toEqual(place)
+  })
+
+  it('without GPUs serves on its CPU only when no Node has any', () => {
+    const cpu = aKubeNode({ name: 'cpu', gpus: 0 })
+    const down = aKubeNode({ gpus: 2, ready: 'False' })
+    expect(boardOver({ jobs: [first], nodes: [cpu] }).board.placeOf(first)).toEqual(admitted)
+    expect(boardOver({ jobs: [first], nodes: [cpu, down] }).board.placeOf(first)).toEqual(queued)
+  })
+})

@@ -1,0 +1,171 @@
+import { describe, expect, it } from 'vitest'
+import { attemptJob, modelFolder } from '../../../src/controller/generation-job/job.ts'
+import type { ControllerSettings } from '../../../src/controller/settings.ts'
+import { aJob, aModel, uid } from './builders.ts'
+
+const settings: ControllerSettings = {
+  inferenceImage: 'atelier.dev/inference:1',
+  podApiUrl: 'http://api.atelier-system:8081',
+  allowCpu: false,
+  retryBaseMs: 10_000,
+  nodeSelector: {},
+}
+const plan = { job: aJob(), model: aModel(), number: 2, gpus: 1, settings }
+
+function podSpecOf(over: Partial<typeof plan> = {}) {
+  return attemptJob({ ...plan, ...over }).spec?.template.spec
+}
+
+describe('the Job of an attempt', () => {
+  it('is exactly this', () => {
+    const amounts = { cpu: '2', memory: '4Gi', 'nvidia.com/gpu': '1' }
+    const labels = {
+      'atelier.dev/job-uid': uid,
+      'atelier.dev/attempt': '2',
+      'atelier.dev/department': 'vision',
+    }
+    expect(attemptJob(plan)).toEqual({
+      metadata: {
+        name: `gj-${uid}-a2`,
+        namespace: 'vision',
+        labels,
+        ownerReferences: [
+          {
+            apiVersion: 'atelier.dev/v1alpha1',
+            kind: 'GenerationJob',
+            name: 'job',
+            uid,
+            controller: true,
+          },
+        ],
+      },
+      spec: {
+        parallelism: 1,
+        completions: 1,
+        backoffLimit: 0,
+        podReplacementPolicy: 'Failed',
+        template: {
+          metadata: { labels },
+          spec: {
+            restartPolicy: 'Never',
+            serviceAccountName: 'atelier-job',
+            automountServiceAccountToken: false,
+            enableServiceLinks: false,
+            terminationGracePeriodSeconds: 30,
+            tolerations: [
+              { key: 'nvidia.com/gpu', operator: 'Exists' },
+              { key: 'atelier.dev/process-node', operator: 'Exists' },
+            ],
+            securityContext: {
+              runAsNonRoot: true,
+              runAsUser: 65532,
+              runAsGroup: 65532,
+              fsGroup: 65532,
+              seccompProfile: { type: 'RuntimeDefault' },
+            },
+            containers: [
+              {
+                name: 'inference',
+                image: 'atelier.dev/inference:1',
+                env: [
+                  { name: 'ATELIER_JOB_ID', value: uid },
+                  { name: 'ATELIER_ATTEMPT', value: '2' },
+                  { name: 'ATELIER_API_URL', value: 'http://api.atelier-system:8081' },
+                  { name: 'ATELIER_TOKEN_FILE', value: '/var/run/secrets/atelier.dev/token' },
+                  { name: 'ATELIER_MODEL_FOLDER', value: '/models/demo' },
+                  { name: 'ATELIER_GRACE_SECONDS', value: '30' },
+                  { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+                ],
+                resources: { requests: amounts, limits: amounts },
+                securityContext: {
+                  allowPrivilegeEscalation: false,
+                  readOnlyRootFilesystem: true,
+                  capabilities: { drop: ['ALL'] },
+                },
+                volumeMounts: [
+                  { name: 'token', mountPath: '/var/run/secrets/atelier.dev', readOnly: true },
+                  { name: 'scratch', mountPath: '/scratch' },
+                ],
+              },
+            ],
+            volumes: [
+              {
+                name: 'token',
+                projected: {
+                  sources: [
+                    {
+                      serviceAccountToken: {
+                        audience: 'internal.atelier.dev',
+                        expirationSeconds: 3600,
+                        path: 'token',
+                      },
+                    },
+                  ],
+                },
+              },
+              { name: 'scratch', emptyDir: { sizeLimit: '8Gi' } },
+            ],
+          },
+        },
+      },
+    })
+  })
+
+  it('has neither a deadline nor a time to live, because both are decided elsewhere', () => {
+    const { spec } = attemptJob(plan)
+    expect(spec).not.toHaveProperty('activeDeadlineSeconds')
+    expect(spec).not.toHaveProperty('ttlSecondsAfterFinished')
+  })
+
+  it('carries the job id of the api where there is one', () => {
+    const jobId = '01jabcdefghjkmnpqrstvwxyz0'
+    const [container] = podSpecOf({ job: aJob({ spec: { jobId } }) })?.containers ?? []
+    expect(container?.env?.[0]).toEqual({ name: 'ATELIER_JOB_ID', value: jobId })
+    expect(attemptJob(plan).metadata.name).toContain(uid)
+  })
+
+  it('asks for no GPU at all on the CPU path', () => {
+    const [container] = podSpecOf({ gpus: 0 })?.containers ?? []
+    expect(container?.resources).toEqual({
+      requests: { cpu: '2', memory: '4Gi' },
+      limits: { cpu: '2', memory: '4Gi' },
+    })
+  })
+
+  it('keeps to the Nodes that were selected', () => {
+    const nodeSelector = { 'example.com/pool': 'images' }
+    expect(podSpecOf({ settings: { ...settings, nodeSelector } })?.nodeSelector).toEqual(
+      nodeSelector,
+    )
+  })
+
+  it('mounts the claim of a Model read-only', () => {
+    const model = aModel({ delivery: { type: 'Claim', claim: { name: 'weights', path: 'sd15' } } })
+    const spec = podSpecOf({ model })
+    expect(spec?.volumes).toContainEqual({
+      name: 'model',
+      persistentVolumeClaim: { claimName: 'weights', readOnly: true },
+    })
+    expect(spec?.containers[0]?.volumeMounts).toContainEqual({
+      name: 'model',
+      mountPath: '/claims/model',
+      readOnly: true,
+    })
+    expect(spec?.containers[0]?.env).toContainEqual({
+      name: 'ATELIER_MODEL_FOLDER',
+      value: '/claims/model/sd15',
+    })
+  })
+
+  it('looks at the root of a claim without a path', () => {
+    const { spec } = aModel({ delivery: { type: 'Claim', claim: { name: 'weights' } } })
+    expect(modelFolder(spec)).toBe('/claims/model')
+  })
+
+  it('is never made for a delivery that this release does not serve', () => {
+    const model = aModel({
+      delivery: { type: 'Fetch', fetch: { url: 'https://models.example/x' } },
+    })
+    expect(() => attemptJob({ ...plan, model })).toThrow('Fetch')
+  })
+})

@@ -1,0 +1,147 @@
+import { describe, expect, it } from 'vitest'
+import { decideDepartment } from '../../../src/controller/department/decide.ts'
+import { HoldMemory } from '../../../src/controller/generation-job/hold-memory.ts'
+import { retryDelayMs } from '../../../src/controller/generation-job/times.ts'
+import { WrittenVersions } from '../../../src/controller/generation-job/written-versions.ts'
+import { decideModel } from '../../../src/controller/model/decide.ts'
+import type { Department } from '../../../src/shared/crd/department.ts'
+import { aJob, aModel, at, createdMs, unreachable } from './builders.ts'
+
+function version(resourceVersion: string, uid = 'a') {
+  const job = aJob()
+  return { ...job, metadata: { ...job.metadata, resourceVersion, uid } }
+}
+
+function namespace(labels: Record<string, string>, deletionTimestamp?: string) {
+  const metadata = { name: 'vision', uid: 'n', resourceVersion: '1', creationTimestamp: at(0) }
+  const deletion = deletionTimestamp === undefined ? {} : { deletionTimestamp }
+  return { metadata: { ...metadata, labels, ...deletion } }
+}
+
+describe('the pause after a failure', () => {
+  it.each([
+    [1, 10_000],
+    [2, 20_000],
+    [3, 40_000],
+    [6, 320_000],
+    [7, 360_000],
+    [1000, 360_000],
+  ])('number %i is %i ms', (failures, delayMs) => {
+    expect(retryDelayMs(failures, 10_000)).toBe(delayMs)
+  })
+})
+
+describe('the memory of holds', () => {
+  const job = { key: 'vision/job', uid: 'a' }
+  const waiting = {
+    kind: 'Answered',
+    value: { state: 'Waiting', reason: 'HoldLimit', message: '', microCredits: 0 },
+  } as const
+  const held = { kind: 'Answered', value: { ...waiting.value, state: 'Held' } } as const
+
+  it('asks again after 5 s, then less and less often, at least every minute', () => {
+    const holds = new HoldMemory()
+    const pauses: number[] = []
+    let nowMs = 0
+    for (let count = 0; count < 6; count += 1) {
+      const { askAgainMs } = holds.remember(job, waiting, nowMs)
+      pauses.push(askAgainMs - nowMs)
+      expect(holds.recall(job, askAgainMs - 1)).toBeDefined()
+      expect(holds.recall(job, askAgainMs)).toBeUndefined()
+      nowMs = askAgainMs
+    }
+    expect(pauses).toEqual([5000, 10_000, 20_000, 40_000, 60_000, 60_000])
+  })
+
+  it('asks a silent api sooner', () => {
+    const holds = new HoldMemory()
+    expect(holds.remember(job, unreachable, 0).askAgainMs).toBe(1000)
+    expect(holds.remember(job, unreachable, 0).askAgainMs).toBe(2000)
+    expect(holds.remember(job, waiting, 0).askAgainMs).toBe(5000)
+  })
+
+  it('does not mistake a later job of the same name for it', () => {
+    const holds = new HoldMemory()
+    holds.remember(job, held, 0)
+    expect(holds.recall(job, 0)?.answer).toEqual(held)
+    expect(holds.recall({ ...job, uid: 'b' }, 0)).toBeUndefined()
+    holds.forget(job.key)
+    expect(holds.recall(job, 0)).toBeUndefined()
+  })
+
+  it('keeps a place in the queue for a job until the api has said no', () => {
+    const holds = new HoldMemory()
+    expect(holds.mayBeHeld(job)).toBe(true)
+    holds.remember(job, waiting, 0)
+    expect(holds.mayBeHeld(job)).toBe(false)
+    expect(holds.mayBeHeld({ ...job, uid: 'b' })).toBe(true)
+    holds.remember(job, unreachable, 0)
+    expect(holds.mayBeHeld(job)).toBe(false)
+    holds.remember(job, held, 0)
+    expect(holds.mayBeHeld(job)).toBe(true)
+  })
+})
+
+describe('written versions', () => {
+  it('tell a cache that is behind from one that has caught up', () => {
+    const written = new WrittenVersions()
+    expect(written.isBehind('k', version('9'))).toBe(false)
+    written.note('k', version('10'))
+    expect(written.isBehind('k', version('9'))).toBe(true)
+    expect(written.isBehind('k', version('10'))).toBe(false)
+    expect(written.isBehind('k', version('11'))).toBe(false)
+    expect(written.isBehind('k', version('9', 'b'))).toBe(false)
+  })
+
+  it('compare beyond what a double can hold', () => {
+    const written = new WrittenVersions()
+    written.note('k', version('9007199254740993'))
+    expect(written.isBehind('k', version('9007199254740992'))).toBe(true)
+  })
+})
+
+describe('a Model', () => {
+  it('that is ready already needs no write', () => {
+    const fresh = { ...aModel(), status: undefined }
+    const patch = decideModel(fresh, createdMs)
+    expect(patch).toMatchObject({ conditions: [{ type: 'Ready', status: 'True' }] })
+    expect(decideModel({ ...fresh, status: { ...patch } }, createdMs + 5000)).toBeUndefined()
+  })
+
+  it.each([
+    [{ type: 'Embedded' as const }, 'InvalidDelivery'],
+    [{ type: 'Claim' as const }, 'InvalidDelivery'],
+    [{ type: 'Image' as const }, 'DeliveryUnsupported'],
+    [{ type: 'Fetch' as const }, 'DeliveryUnsupported'],
+  ])('with delivery %o is not ready: %s', (delivery, reason) => {
+    expect(decideModel(aModel({ delivery }), createdMs)).toMatchObject({
+      conditions: [{ status: 'False', reason }],
+    })
+  })
+})
+
+describe('a Department', () => {
+  const department: Department = {
+    apiVersion: 'atelier.dev/v1alpha1',
+    kind: 'Department',
+    metadata: {
+      name: 'vision',
+      uid: 'd',
+      resourceVersion: '1',
+      generation: 1,
+      creationTimestamp: at(0),
+    },
+    spec: { weight: 100, namespace: 'vision', managedBy: 'api' },
+  }
+
+  it.each([
+    [undefined, 'NamespaceMissing'],
+    [namespace({}, at(5)), 'NamespaceMissing'],
+    [namespace({ 'atelier.dev/department': 'assembly' }), 'NamespaceForeign'],
+    [namespace({ 'atelier.dev/department': 'vision' }), 'Ready'],
+    [namespace({}), 'Ready'],
+  ])('(%#) is %s', (found, reason) => {
+    const patch = decideDepartment({ department, namespace: found, nowMs: createdMs })
+    expect(patch).toMatchObject({ observedGeneration: 1, conditions: [{ reason }] })
+  })
+})

@@ -1,0 +1,26 @@
+import { defineConfig } from 'vitest/config'
+
+const realParts = ['test/support/global-setup.ts']
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/{unit,goldens}/**/*.test.ts', 'test/tidy.test.ts'],
+        },
+      },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/{integration,fault,e2e}/**/*.test.ts'],
+          globalSetup: realParts,
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+})
