@@ -27,6 +27,8 @@ export const RECHECK_MAX_MS = 3_600_000
 
 /** Changes that come this close together lead to one new admission plan. */
 export const REPLAN_MS = 10
+/** Planning takes at most one part in so many of the time. */
+export const REPLAN_SHARE = 4
 /** A created attempt that no cache shows after this long no longer keeps its place. */
 export const RESERVATION_MS = 30_000
 

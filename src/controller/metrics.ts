@@ -3,7 +3,7 @@ import type { ObservedRequest } from '../platform/kube/client.ts'
 import type { Reconciled } from '../platform/kube/work-queue.ts'
 import { countKubeRequests, measureReconciles } from '../platform/metrics/kube-metrics.ts'
 
-export const queueNames = ['generation-job', 'model', 'department'] as const
+const queueNames = ['generation-job', 'model', 'department'] as const
 export type QueueName = (typeof queueNames)[number]
 
 /** Read when the metrics are asked for. */

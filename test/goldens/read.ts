@@ -14,7 +14,6 @@ export function readGolden<Index>(folder: string, name: string): Golden<Index> |
   const file = path.join(folder, `${name}.json`)
   if (!existsSync(file)) return undefined
   // The format is documented in the set's README; a wrong file fails in the comparison.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see the line above
   const index = JSON.parse(readFileSync(file, 'utf8')) as Index & { bin?: string }
   const floats = index.bin === undefined ? new Float32Array() : readFloats(folder, index.bin)
   return { index, tensor: (ref) => floats.subarray(ref.off, ref.off + sizeOf(ref.shape)) }

@@ -11,11 +11,10 @@ const runs = 7
 /** The picture without cluster: as a whole process, and its parts inside one process. */
 export async function measureInference(): Promise<{ readonly wholeProcessMs: number }> {
   const folder = await mkdtemp(join(tmpdir(), 'atelier-bench-'))
-  const cli = [
-    'src/inference/cli.ts',
-    ...['--model', 'models/demo', '--prompt', 'a photo of a scratch on metal', '--seed', '1'],
-    ...['--output', join(folder, 'picture.png')],
-  ]
+  const prompt = 'a photo of a scratch on metal'
+  const output = join(folder, 'picture.png')
+  const options = Object.entries({ model: 'models/demo', prompt, output, seed: '1' })
+  const cli = ['src/inference/cli.ts', ...options.flatMap(([name, value]) => [`--${name}`, value])]
   const times: number[] = []
   for (let index = 0; index < runs; index += 1) {
     const startedMs = performance.now()

@@ -9,7 +9,7 @@ const description = `Atelier lets teams share GPUs to make images.
 
 Sign in with \`POST /v1/sessions\` and send the token as \`Authorization: Bearer …\`. Ask for a
 job with \`POST /v1/jobs\` and watch it with \`GET /v1/jobs/{id}/events\`; its pictures are the
-links in \`outputs\`. Every failure is an RFC 9457 problem document whose \`code\` is a stable word.`
+links in \`outputs\`. Every failure is an RFC 9457 problem document with a stable \`code\`.`
 
 /** Turns the routes into an OpenAPI 3.1 document, served at /openapi.json. */
 export async function registerOpenApi(app: FastifyInstance, publicUrl: string): Promise<void> {

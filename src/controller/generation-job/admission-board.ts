@@ -9,7 +9,7 @@ import {
 } from '../../shared/domain/admission/plan.ts'
 import type { Resources } from '../../shared/domain/admission/resources.ts'
 import { type Caches, indexKeys } from '../caches.ts'
-import { REPLAN_MS, RESERVATION_MS } from '../limits.ts'
+import { REPLAN_MS, REPLAN_SHARE, RESERVATION_MS } from '../limits.ts'
 import {
   attemptId,
   type CandidateFacts,
@@ -51,7 +51,8 @@ export class AdmissionBoard {
   /** Jobs whose reconcile failed: they stand aside until they ask again. */
   #aside: Set<string> = new Set()
   #places: ReadonlyMap<string, Place> = new Map()
-  #isStale = true
+  /** How long the last plan took: a deep queue is planned less often. */
+  #costMs = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: AdmissionBoardOptions) {
@@ -60,20 +61,19 @@ export class AdmissionBoard {
 
   /** Something that matters changed: plan again soon, once for many changes. */
   touch(): void {
-    this.#isStale = true
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
-      this.#guarded(() => this.#plan())
-    }, REPLAN_MS)
+    this.#timer ??= setTimeout(
+      () => this.#guarded(() => this.#plan()),
+      Math.max(REPLAN_MS, this.#costMs * REPLAN_SHARE),
+    )
   }
 
   placeOf(job: GenerationJob): Place {
     const { uid } = job.metadata
     if (this.#reservationOf(uid) !== undefined) return { kind: 'Admitted' }
     if (viewCandidate(this.#options.caches, job, this.#facts()) === undefined) return waiting
-    // Absent from the plan although nothing was touched: time alone ended its pause.
-    const isForgotten = this.#aside.delete(uid) || !this.#places.has(uid)
-    if (this.#isStale || isForgotten) this.#plan()
+    // A plan of some moments ago still holds: what it gave away fits, and the next one wakes.
+    const isUnplanned = this.#aside.delete(uid) || !this.#places.has(uid)
+    if (isUnplanned) this.#plan()
     return this.#places.get(uid) ?? waiting
   }
 
@@ -81,7 +81,6 @@ export class AdmissionBoard {
   reserve(job: GenerationJob, attempt: Pick<Reservation, 'number' | 'request'>): void {
     const untilMs = this.#options.clock.nowMs() + RESERVATION_MS
     this.#reserved.set(job.metadata.uid, { ...attempt, job, untilMs })
-    this.#isStale = true
   }
 
   /** The attempt could not be created: others may have its GPUs until the job asks again. */
@@ -109,9 +108,13 @@ export class AdmissionBoard {
   }
 
   #plan(): void {
+    const { clock } = this.#options
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const startMs = clock.nowMs()
     const before = this.#places
-    this.#isStale = false
     this.#places = planAdmission(this.#input())
+    this.#costMs = clock.nowMs() - startMs
     for (const [uid, place] of this.#places) {
       if (matters(before.get(uid), place)) this.#wake(uid)
     }

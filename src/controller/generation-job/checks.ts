@@ -24,13 +24,13 @@ export type CheckInputs = {
   readonly outcome?: AttemptOutcome | undefined
 }
 
-export type Check = {
+type Check = {
   readonly name: string
   readonly check: (inputs: CheckInputs) => Verdict | undefined
 }
 
 /** In this order: a finished picture is kept even when a cancel came at the last moment. */
-export const endChecks: readonly Check[] = [
+const endChecks: readonly Check[] = [
   { name: 'completed', check: checkCompleted },
   { name: 'cancelled', check: checkCancelled },
   { name: 'invalidInput', check: checkInvalidInput },

@@ -45,7 +45,7 @@ export type StatusChange = {
 }
 
 /** The status after a change: what the decision does not name stays. */
-export function nextStatus(observed: Observed, change: StatusChange): GenerationJobStatus {
+function nextStatus(observed: Observed, change: StatusChange): GenerationJobStatus {
   const { job, nowMs } = observed
   const generation = job.metadata.generation
   return {

@@ -51,7 +51,7 @@ function createdMs(job: GenerationJob, state: AttemptState): number | undefined 
 }
 
 /** When the running attempt reaches spec.activeDeadlineSeconds. */
-export function deadlineMs(job: GenerationJob, state: AttemptState, nowMs: number): number {
+function deadlineMs(job: GenerationJob, state: AttemptState, nowMs: number): number {
   return nowMs + job.spec.activeDeadlineSeconds * 1000 - activeMs(job, state, nowMs)
 }
 

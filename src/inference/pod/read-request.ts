@@ -1,9 +1,9 @@
 import { assert } from '../../shared/assert.ts'
 import type { Parameters, Task } from '../../shared/crd/generation-job.ts'
+import { isSchedulerName, schedulerNames } from '../../shared/domain/job-schedulers.ts'
 import { AppError, type FieldError } from '../../shared/errors.ts'
 import type { Manifest } from '../models/manifest.ts'
 import type { TextToImageRequest } from '../pipelines/text-to-image.ts'
-import { schedulerNames } from '../schedulers/registry.ts'
 
 type Request = { readonly task: Task; readonly parameters: Parameters }
 type Check = { readonly path: string; readonly message: string; readonly violated: boolean }
@@ -65,7 +65,7 @@ function checksOf({ task, parameters }: Request, model: Manifest): readonly Chec
     {
       path: 'parameters.scheduler',
       message: `is “${scheduler}”; known are ${schedulerNames.join(', ')}`,
-      violated: scheduler !== undefined && !schedulerNames.includes(scheduler),
+      violated: scheduler !== undefined && !isSchedulerName(scheduler),
     },
   ]
 }

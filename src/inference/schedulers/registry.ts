@@ -1,3 +1,8 @@
+import {
+  isSchedulerName,
+  type SchedulerName,
+  schedulerNames,
+} from '../../shared/domain/job-schedulers.ts'
 import { AppError } from '../../shared/errors.ts'
 import { createDdim } from './ddim.ts'
 import { createDdpm } from './ddpm.ts'
@@ -36,43 +41,37 @@ const classes: Readonly<Record<string, CreateScheduler>> = {
 
 type NamedScheduler = { readonly className: string; readonly override: SchedulerConfig }
 
-/** Names that users choose from: the web console's and AUTOMATIC1111's words. */
-function entry(
-  name: string,
-  className: string,
-  override: SchedulerConfig = {},
-): readonly [string, NamedScheduler] {
-  return [name, { className, override }]
-}
-
 const karras = { use_karras_sigmas: true }
 const sde = { algorithm_type: 'sde-dpmsolver++' }
 
-const named = new Map<string, NamedScheduler>([
-  entry('DDIM', 'DDIMScheduler'),
-  entry('DDPM', 'DDPMScheduler'),
-  entry('DPM++ 2M', 'DPMSolverMultistepScheduler'),
-  entry('DPM++ 2M Karras', 'DPMSolverMultistepScheduler', karras),
-  entry('DPM++ 2M SDE', 'DPMSolverMultistepScheduler', sde),
-  entry('DPM++ 2M SDE Karras', 'DPMSolverMultistepScheduler', { ...sde, ...karras }),
-  entry('DPM++ SDE', 'DPMSolverSinglestepScheduler'),
-  entry('DPM++ SDE Karras', 'DPMSolverSinglestepScheduler', karras),
-  entry('DPM2', 'KDPM2DiscreteScheduler'),
-  entry('DPM2 Karras', 'KDPM2DiscreteScheduler', karras),
-  entry('DPM2 a', 'KDPM2AncestralDiscreteScheduler'),
-  entry('DPM2 a Karras', 'KDPM2AncestralDiscreteScheduler', karras),
-  entry('Euler', 'EulerDiscreteScheduler'),
-  entry('Euler a', 'EulerAncestralDiscreteScheduler'),
-  entry('Heun', 'HeunDiscreteScheduler'),
-  entry('LCM', 'LCMScheduler'),
-  entry('LMS', 'LMSDiscreteScheduler'),
-  entry('LMS Karras', 'LMSDiscreteScheduler', karras),
-  entry('PNDM', 'PNDMScheduler'),
-  entry('TCD', 'TCDScheduler'),
-  entry('UniPC', 'UniPCMultistepScheduler'),
-])
+/** Every name that a job may give, as diffusers' table of AUTOMATIC1111 names maps it. */
+const named: Readonly<Record<SchedulerName, NamedScheduler>> = {
+  DDIM: of('DDIMScheduler'),
+  DDPM: of('DDPMScheduler'),
+  'DPM++ 2M': of('DPMSolverMultistepScheduler'),
+  'DPM++ 2M Karras': of('DPMSolverMultistepScheduler', karras),
+  'DPM++ 2M SDE': of('DPMSolverMultistepScheduler', sde),
+  'DPM++ 2M SDE Karras': of('DPMSolverMultistepScheduler', { ...sde, ...karras }),
+  'DPM++ SDE': of('DPMSolverSinglestepScheduler'),
+  'DPM++ SDE Karras': of('DPMSolverSinglestepScheduler', karras),
+  DPM2: of('KDPM2DiscreteScheduler'),
+  'DPM2 Karras': of('KDPM2DiscreteScheduler', karras),
+  'DPM2 a': of('KDPM2AncestralDiscreteScheduler'),
+  'DPM2 a Karras': of('KDPM2AncestralDiscreteScheduler', karras),
+  Euler: of('EulerDiscreteScheduler'),
+  'Euler a': of('EulerAncestralDiscreteScheduler'),
+  Heun: of('HeunDiscreteScheduler'),
+  LCM: of('LCMScheduler'),
+  LMS: of('LMSDiscreteScheduler'),
+  'LMS Karras': of('LMSDiscreteScheduler', karras),
+  PNDM: of('PNDMScheduler'),
+  TCD: of('TCDScheduler'),
+  UniPC: of('UniPCMultistepScheduler'),
+}
 
-export const schedulerNames: readonly string[] = [...named.keys()]
+function of(className: string, override: SchedulerConfig = {}): NamedScheduler {
+  return { className, override }
+}
 
 /** The maker of a diffusers class, or undefined when it is not implemented. */
 export function findSchedulerClass(className: string): CreateScheduler | undefined {
@@ -103,9 +102,8 @@ function ownScheduler(config: SchedulerConfig): NamedScheduler {
 }
 
 function findNamed(name: string): NamedScheduler {
-  const found = named.get(name)
-  if (found === undefined) throw unknownScheduler(name)
-  return found
+  if (!isSchedulerName(name)) throw unknownScheduler(name)
+  return named[name]
 }
 
 function unknownScheduler(name: string): AppError {

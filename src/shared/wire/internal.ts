@@ -84,7 +84,7 @@ export const progress = z.object({
 })
 export type Progress = z.infer<typeof progress>
 
-export const reportReasons = ['Completed', 'Cancelled', 'InvalidInput', 'Failed'] as const
+const reportReasons = ['Completed', 'Cancelled', 'InvalidInput', 'Failed'] as const
 
 export const report = z.object({
   reason: z.enum(reportReasons),

@@ -28,14 +28,7 @@ export const jobRequest = z
   .meta({ examples: [exampleRequest] })
 export type JobRequest = z.infer<typeof jobRequest>
 
-export const jobStates = [
-  'Accepting',
-  'Pending',
-  'Running',
-  'Completed',
-  'Cancelled',
-  'Failed',
-] as const
+const jobStates = ['Accepting', 'Pending', 'Running', 'Completed', 'Cancelled', 'Failed'] as const
 export const jobState = z.enum(jobStates)
 export type JobState = z.infer<typeof jobState>
 

@@ -96,6 +96,13 @@ function boardOver(over: Partial<Cluster>) {
   return { board, cluster, woken, errors, time, holds }
 }
 
+/** Longer than the board waits for more changes. */
+async function planned(): Promise<void> {
+  await new Promise((resolve) => {
+    setTimeout(resolve, 50)
+  })
+}
+
 const [first, second] = [aReservedJob('1'), aReservedJob('2')]
 const admitted = { kind: 'Admitted' }
 const queued = { kind: 'Queued', cause: 'Turn' }
@@ -151,9 +158,7 @@ describe('the admission board', () => {
     cluster.kubeJobs = []
     board.touch()
     board.touch()
-    await new Promise((resolve) => {
-      setTimeout(resolve, 50)
-    })
+    await planned()
     expect(woken).toEqual(['vision/job-2'])
   })
 
@@ -168,16 +173,17 @@ describe('the admission board', () => {
     expect(board.placeOf(second)).toEqual(admitted)
   })
 
-  it('lets nobody overtake an older job while the api has not answered about its hold', () => {
+  it('lets nobody overtake an older job until the api answers about its hold', async () => {
     const job = aJob()
     const asking = { ...job, metadata: { ...job.metadata, creationTimestamp: at(-5) } }
-    const { board, holds } = boardOver({ jobs: [asking, second] })
+    const { board, holds, woken } = boardOver({ jobs: [asking, second] })
     expect(board.placeOf(second)).toEqual(queued)
     const value = { state: 'Waiting', reason: 'HoldLimit', message: '', microCredits: 0 } as const
     holds.remember({ key: 'vision/job', uid }, { kind: 'Answered', value }, createdMs)
     board.touch()
+    await planned()
+    expect(woken).toContain('vision/job-2')
     expect(board.placeOf(second)).toEqual(admitted)
-    board.stop()
   })
 
   it('lets others pass a job that cannot be understood, and says so', () => {

@@ -61,8 +61,9 @@ describe('a job without credits', () => {
   it('is not written again while it waits for the same reason', () => {
     const first = decided({ hold: holdAnswer('Waiting', 'InsufficientCredits') })
     const job = aJob({ status: first.patch })
-    const hold = holdAnswer('Waiting', 'InsufficientCredits')
-    const again = decided({ job, hold, after: 90 })
+    const value = { state: 'Waiting', reason: 'InsufficientCredits', microCredits: 0 } as const
+    const answer = { kind: 'Answered', value: { ...value, message: 'now 3 are missing' } } as const
+    const again = decided({ job, hold: { answer, askAgainMs: 0 }, after: 90 })
     expect(again.kinds).toEqual([])
   })
 

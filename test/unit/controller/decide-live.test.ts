@@ -71,6 +71,14 @@ describe('a starting attempt', () => {
     expect(patch['retryTime']).toBeNull()
   })
 
+  it('is adopted with its pod, whose pause before it is over', () => {
+    const status = runningStatus({ retryTime: at(15), failedAttempts: 1 })
+    const pod = aPod({ uid: 'pod-2', startedTime: at(18) })
+    const { patch } = decided({ job: aJob({ status }), attempts: [anAttempt(pod, { number: 2 })] })
+    expect(patch.attempt).toMatchObject({ number: 2, podUID: 'pod-2' })
+    expect(patch['retryTime']).toBeNull()
+  })
+
   it('is not taken for suspended because the one before it was', () => {
     const status = withCondition(
       runningStatus({ retryTime: at(15) }),

@@ -203,6 +203,14 @@ describe('a suspended attempt', () => {
     expect(conditions).toMatchObject({ Admitted: 'False/Suspended', PodsReady: 'False/Ended' })
   })
 
+  it('is not counted even when its pod ended with a failure', () => {
+    const suspended = aJob({ status: runningStatus(), spec: { suspend: true, backoffLimit: 0 } })
+    const attempts = [anAttempt(anEndedPod(1), { deleting: true })]
+    const { patch, conditions } = decided({ job: suspended, attempts, report: reported('Failed') })
+    expect(conditions['Succeeded']).toBe('Unknown/Running')
+    expect(patch).not.toHaveProperty('failedAttempts')
+  })
+
   it('is not counted either when the job is resumed before the pod has ended', () => {
     const status = withCondition(runningStatus(), aCondition('Admitted', 'False/Suspended'))
     const { patch } = decided({ job: aJob({ status }), ...ended, after: 30 })

@@ -152,7 +152,6 @@ describe('the verbs on a real API server', () => {
 
   it('refuse unknown fields of our own kinds', async () => {
     const draft = { metadata: { name: 'typo' }, spec: {}, sepc: { source: 'x' } }
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- wrong on purpose
     const error = await caught(createObject(client, models, draft as never))
     expect(isInvalid(error)).toBe(true)
     expect(String(error)).toContain('sepc')
