@@ -31,18 +31,22 @@ export function podIndex(podUID: string): string {
 }
 
 export function openCaches({ kube, clock, random, log }: CacheDeps): ResourceCaches {
-  const onError = (error: unknown) => log.warn({ err: error }, 'a watch broke and will resume')
-  const common = { client: kube, clock, random, onError }
+  const commonFor = (kind: string) => ({
+    client: kube,
+    clock,
+    random,
+    onError: (error: unknown) => log.warn({ err: error, kind }, 'a watch broke and will resume'),
+  })
   let listener = ignore
   const caches = {
     jobs: startListWatch({
-      ...common,
+      ...commonFor(generationJobs.kind),
       kind: generationJobs,
       onChange: (key) => listener(key),
       indexBy: jobIndexes,
     }),
-    models: startListWatch({ ...common, kind: models }),
-    departments: startListWatch({ ...common, kind: departments }),
+    models: startListWatch({ ...commonFor(models.kind), kind: models }),
+    departments: startListWatch({ ...commonFor(departments.kind), kind: departments }),
   }
   const all = [caches.jobs, caches.models, caches.departments]
   return {

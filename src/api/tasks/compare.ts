@@ -1,3 +1,4 @@
+import { keyOf } from '../../platform/kube/resources.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import { isLapsed } from '../../shared/domain/account.ts'
@@ -12,6 +13,8 @@ export type CompareDeps = FinishDeps & {
   readonly accountStore: AccountStore
   /** Every GenerationJob there is, complete or not at all. */
   readonly listJobs: () => Promise<readonly GenerationJob[]>
+  /** Asks for another look at the custom resource with this key. */
+  readonly project: (key: string) => void
   readonly clock: Clock
 }
 
@@ -31,11 +34,13 @@ async function compareResources(deps: CompareDeps): Promise<void> {
     if (row.resource.uid !== null) rows.push(row)
   }
   const listed = await deps.listJobs()
-  const uids = new Set(listed.map(({ metadata }) => metadata.uid))
+  const byUid = new Map(listed.map((job) => [job.metadata.uid, job]))
   for (const row of rows) {
-    const isMissing = row.resource.uid !== null && !uids.has(row.resource.uid)
-    if (isMissing) await handleMissing(deps, row)
-    else if (row.missingTimeMs !== null) await noteMissing(deps, row, null)
+    const job = byUid.get(row.resource.uid ?? '')
+    if (job === undefined) await handleMissing(deps, row)
+    // Heals whatever change was missed: projecting what is known already writes nothing.
+    else deps.project(keyOf(job))
+    if (job !== undefined && row.missingTimeMs !== null) await noteMissing(deps, row, null)
   }
 }
 

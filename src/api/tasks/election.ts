@@ -16,8 +16,11 @@ export function openElection(lease: DatabaseLease, onElected: () => void): Elect
   let leader = false
   const campaign = async () => {
     const wasLeader = leader
-    leader = false
-    leader = await lease.acquire()
+    // Still leading while it renews: a change that arrives meanwhile has no other taker.
+    leader = await lease.acquire().catch((error: unknown) => {
+      leader = false
+      throw error
+    })
     if (leader && !wasLeader) onElected()
   }
   return {

@@ -10,7 +10,7 @@ import { openElection } from './election.ts'
 import { startPeriodic } from './periodic.ts'
 import { type SweepDeps, sweepOnce } from './sweep.ts'
 
-export type TaskDeps = CompareDeps &
+export type TaskDeps = Omit<CompareDeps, 'project'> &
   SweepDeps & {
     readonly jobs: Lister<GenerationJob>
     readonly lease: DatabaseLease
@@ -58,7 +58,7 @@ export function startTasks(deps: TaskDeps): Tasks {
   const loops = [
     onlyLeader('sweep', async () => await sweepOnce(deps)),
     onlyLeader('relay', async () => await relayOutboxes(deps.accountStore)),
-    onlyLeader('compare', async () => await compareOnce(deps)),
+    onlyLeader('compare', async () => await compareOnce({ ...deps, project: projector.add })),
   ]
   return {
     onJobChange: (key) => {

@@ -154,8 +154,11 @@ async function listAll() {
   return await listObjects(scene.admin, generationJobs, { namespace: scene.kubectlNamespace })
 }
 
-async function compare(): Promise<void> {
-  await compareOnce({ ...scene.parts, listJobs: listAll })
+/** Returns the keys of the resources that it asked to project again. */
+async function compare(listJobs = listAll): Promise<readonly string[]> {
+  const projected: string[] = []
+  await compareOnce({ ...scene.parts, listJobs, project: (key) => projected.push(key) })
+  return projected
 }
 
 async function breakOff(): Promise<never> {
@@ -209,7 +212,7 @@ describe('a deleted custom resource', () => {
 
   it('that comes back in a list was only missing for a moment', async () => {
     const { id } = await scene.startJob()
-    await compareOnce({ ...scene.parts, listJobs: async () => [] })
+    await compare(async () => [])
     expect((await scene.parts.store.get(id))?.missingTimeMs).not.toBeNull()
     scene.clock.advance(missingForMs * 2)
     await compare()
@@ -218,9 +221,17 @@ describe('a deleted custom resource', () => {
 
   it('is not concluded from a list that failed', async () => {
     const { id } = await scene.startJob()
-    const broken = compareOnce({ ...scene.parts, listJobs: breakOff })
+    const broken = compare(breakOff)
     await expect(broken).rejects.toThrow('broke off')
     expect((await scene.parts.store.get(id))?.missingTimeMs).toBeNull()
+  })
+})
+
+describe('a change that nobody saw', () => {
+  it('is projected after the next comparison', async () => {
+    const { job } = await scene.startJob()
+    const { namespace, name } = job.metadata
+    expect(await compare()).toContain(`${namespace}/${name}`)
   })
 })
 
