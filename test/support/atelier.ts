@@ -14,6 +14,7 @@ import { openRunRecord } from '../../src/local/run-record.ts'
 import { type LocalProcess, Supervisor } from '../../src/local/supervisor.ts'
 import { systemClock } from '../../src/platform/clock/system-clock.ts'
 import { readLocalConfig } from '../../src/platform/config/local.ts'
+import type { KubeClient } from '../../src/platform/kube/client.ts'
 import { deleteObject, listObjects } from '../../src/platform/kube/objects.ts'
 import { generationJobs } from '../../src/platform/kube/resources.ts'
 import type { TestEnvironment } from './environment.ts'
@@ -38,8 +39,8 @@ export type TestAtelier = Atelier & {
 }
 
 /**
- * Starts everything that `npm start` starts. Jobs of earlier test files are deleted first, because
- * their accounts lie in other databases.
+ * Starts everything that `npm start` starts. Jobs are deleted before and after, because the
+ * accounts of other test files lie in other databases.
  */
 export async function startTestAtelier(
   environment: TestEnvironment,
@@ -75,6 +76,8 @@ export async function startTestAtelier(
     processes: () => supervisor.processes,
     kubectl: async (args, input) => await runKubectl(environment, { args, input }),
     stop: async () => {
+      const client = openAdminClient(environment.kubeconfigPath)
+      await deleteJobs(client).finally(async () => await client.close())
       await atelier.stop()
       await supervisor.stopAll()
       await rm(folder, { recursive: true, force: true })
@@ -85,12 +88,16 @@ export async function startTestAtelier(
 async function prepareCluster(kubeconfigPath: string): Promise<void> {
   const client = openAdminClient(kubeconfigPath)
   try {
-    for (const { metadata } of await listObjects(client, generationJobs)) {
-      await deleteObject(client, generationJobs, metadata)
-    }
+    await deleteJobs(client)
     await applySamples(client)
   } finally {
     await client.close()
+  }
+}
+
+async function deleteJobs(client: KubeClient): Promise<void> {
+  for (const { metadata } of await listObjects(client, generationJobs)) {
+    await deleteObject(client, generationJobs, metadata)
   }
 }
 

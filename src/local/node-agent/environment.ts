@@ -1,20 +1,27 @@
+import type { KubeClient } from '../../platform/kube/client.ts'
+import { isNotFound } from '../../platform/kube/errors.ts'
+import { getObject } from '../../platform/kube/objects.ts'
+import { configMaps, secrets } from '../../platform/kube/resources.ts'
 import { AppError } from '../../shared/errors.ts'
 import type { Container, Pod } from './pod.ts'
+import { hostIp } from './pod-status.ts'
 
-/** Contents of Secrets and ConfigMaps by name, decoded; undefined = there is no such object. */
-export type PodSources = {
-  readonly secrets: ReadonlyMap<string, SourceContent | undefined>
-  readonly configMaps: ReadonlyMap<string, SourceContent | undefined>
+/** What variables and volumes of a pod are made from. */
+export type PodPlace = {
+  readonly pod: Pod
+  readonly podIp: string
+  /** Of the pod, on this machine. */
+  readonly folder: string
+  readonly read: KeyReader
 }
-export type SourceContent = ReadonlyMap<string, Buffer>
 
-export type PodPlace = { readonly pod: Pod; readonly podIp: string; readonly hostIp: string }
+type Keys = ReadonlyMap<string, Buffer>
 
-type Variable = NonNullable<Container['env']>[number]
+/** Reads a Secret or ConfigMap, decoded; undefined when there is none of this name. */
+export type KeyReader = (kind: 'Secret' | 'ConfigMap', name: string) => Promise<Keys | undefined>
 
-type Reference = {
+export type KeyReference = {
   readonly name?: string | undefined
-  readonly key?: string | undefined
   readonly optional?: boolean | undefined
 }
 
@@ -27,104 +34,90 @@ export function expand(text: string, known: ReadonlyMap<string, string>): string
 }
 
 /**
- * The environment that the container's specification asks for, on top of the image's.
+ * The environment that the container's specification asks for, on top of `base`.
  * Later entries win; `value` may refer to what stands before it. Throws `request.invalid` when an
  * object or key that is not optional is missing.
  */
-export function resolveEnvironment(
-  container: Container,
-  image: Readonly<Record<string, string>>,
-  { place, sources }: { readonly place: PodPlace; readonly sources: PodSources },
-): ReadonlyMap<string, string> {
-  const known = new Map(Object.entries(image))
-  for (const { prefix = '', secretRef, configMapRef } of container.envFrom ?? []) {
-    const content = contentOf('Secret', secretRef, sources.secrets)
-    const more = contentOf('ConfigMap', configMapRef, sources.configMaps)
-    for (const [key, value] of [...(content ?? []), ...(more ?? [])]) {
-      known.set(prefix + key, value.toString('utf8'))
-    }
-  }
-  for (const variable of container.env ?? []) {
-    const value = variableValue(variable, { place, sources, known })
-    if (value !== undefined) known.set(variable.name, value)
+export async function resolveEnvironment(
+  { env = [] }: Container,
+  base: Readonly<Record<string, string>>,
+  place: PodPlace,
+): Promise<ReadonlyMap<string, string>> {
+  const known = new Map(Object.entries(base))
+  for (const { name, value = '', valueFrom } of env) {
+    const text = valueFrom === undefined ? expand(value, known) : await referred(valueFrom, place)
+    if (text !== undefined) known.set(name, text)
   }
   return known
 }
 
-function variableValue(
-  variable: Variable,
-  context: {
-    readonly place: PodPlace
-    readonly sources: PodSources
-    readonly known: ReadonlyMap<string, string>
-  },
-): string | undefined {
-  const from = variable.valueFrom
-  if (from === undefined) return expand(variable.value ?? '', context.known)
-  if (from.fieldRef !== undefined) return fieldValue(context.place, from.fieldRef.fieldPath)
-  const { sources } = context
-  return from.secretKeyRef === undefined
-    ? keyValue('ConfigMap', from.configMapKeyRef, sources.configMaps)
-    : keyValue('Secret', from.secretKeyRef, sources.secrets)
+type ValueSource = NonNullable<NonNullable<Container['env']>[number]['valueFrom']>
+
+async function referred(source: ValueSource, place: PodPlace): Promise<string | undefined> {
+  const { fieldRef, secretKeyRef, configMapKeyRef } = source
+  if (fieldRef !== undefined) return fieldValue(place, fieldRef.fieldPath)
+  const reference = secretKeyRef ?? configMapKeyRef
+  if (reference === undefined) throw new AppError('request.invalid', 'a variable has no source')
+  const kind = secretKeyRef === undefined ? 'ConfigMap' : 'Secret'
+  return keyOf(await keysOf(place, kind, reference), reference)?.toString('utf8')
 }
 
-function keyValue(
-  kind: string,
-  reference: Reference | undefined,
-  objects: ReadonlyMap<string, SourceContent | undefined>,
-): string | undefined {
-  const content = contentOf(kind, reference, objects)
-  const value = content?.get(reference?.key ?? '')
-  if (value === undefined && content !== undefined && reference?.optional !== true) {
-    const { name, key } = reference ?? {}
-    throw new AppError('request.invalid', `${kind} ${name} has no key ${key}`)
-  }
-  return value?.toString('utf8')
+/** Throws `request.invalid` for a missing object that is not optional. */
+export async function keysOf(
+  place: PodPlace,
+  kind: 'Secret' | 'ConfigMap',
+  { name = '', optional }: KeyReference,
+): Promise<Keys> {
+  const keys = await place.read(kind, name)
+  if (keys !== undefined || optional === true) return keys ?? new Map()
+  throw new AppError('request.invalid', `there is no ${kind} ${name}`)
 }
 
-/** The content of a referenced object; undefined when it is optional and missing. */
-export function contentOf(
-  kind: string,
-  reference: Reference | undefined,
-  objects: ReadonlyMap<string, SourceContent | undefined>,
-): SourceContent | undefined {
-  if (reference === undefined) return undefined
-  const name = reference.name ?? ''
-  const content = objects.get(name)
-  if (content === undefined && reference.optional !== true) {
-    throw new AppError('request.invalid', `there is no ${kind} ${name}`)
-  }
-  return content
+/** Throws `request.invalid` for a missing key that is not optional. */
+export function keyOf(
+  keys: Keys,
+  { key, name, optional }: KeyReference & { readonly key: string },
+): Buffer | undefined {
+  const value = keys.get(key)
+  if (value !== undefined || optional === true) return value
+  throw new AppError('request.invalid', `there is no key ${key} in ${name}`)
 }
 
 /** The value of a `fieldRef`. Throws `request.invalid` for a field that the agent does not know. */
-export function fieldValue({ pod, podIp, hostIp }: PodPlace, path: string): string {
+export function fieldValue({ pod, podIp }: PodPlace, path: string): string {
   const { metadata, spec } = pod
+  const { labels = {}, annotations = {} } = metadata
+  const [, map, key = ''] = /^metadata\.(labels|annotations)\['([^']+)'\]$/.exec(path) ?? []
+  if (map !== undefined) return (map === 'labels' ? labels : annotations)[key] ?? ''
   const fields: Readonly<Record<string, string | undefined>> = {
     'metadata.name': metadata.name,
     'metadata.namespace': metadata.namespace,
     'metadata.uid': metadata.uid,
-    'metadata.labels': keyValueLines(metadata.labels),
-    'metadata.annotations': keyValueLines(metadata.annotations),
     'spec.nodeName': spec.nodeName,
     'spec.serviceAccountName': spec.serviceAccountName,
     'status.podIP': podIp,
-    'status.podIPs': podIp,
     'status.hostIP': hostIp,
-    'status.hostIPs': hostIp,
   }
-  const [, map, key = ''] = /^metadata\.(labels|annotations)\['([^']+)'\]$/.exec(path) ?? []
-  const { labels = {}, annotations = {} } = metadata
-  if (map !== undefined) return (map === 'labels' ? labels : annotations)[key] ?? ''
   const value = fields[path]
   if (value === undefined) throw new AppError('request.invalid', `no field ${path} is known`)
   return value
 }
 
-/** The file format of the downward API for labels and annotations: `key="value"` lines. */
-function keyValueLines(values: Readonly<Record<string, string>> | undefined): string {
-  return Object.entries(values ?? {})
-    .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
-    .toSorted()
-    .join('\n')
+export function keyReader(client: KubeClient, namespace: string): KeyReader {
+  return async (kind, name) => {
+    try {
+      if (kind === 'Secret') {
+        return decoded((await getObject(client, secrets, { namespace, name })).data, 'base64')
+      }
+      const { data, binaryData } = await getObject(client, configMaps, { namespace, name })
+      return new Map([...decoded(data, 'utf8'), ...decoded(binaryData, 'base64')])
+    } catch (error) {
+      if (isNotFound(error)) return undefined
+      throw error
+    }
+  }
+}
+
+function decoded(data: Readonly<Record<string, string>> = {}, encoding: BufferEncoding): Keys {
+  return new Map(Object.entries(data).map(([key, text]) => [key, Buffer.from(text, encoding)]))
 }

@@ -1,43 +1,32 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { AppError } from '../../shared/errors.ts'
-import type { PathRewrite } from './path-rewriting.ts'
 
-const hostPaths = z.record(z.string().startsWith('/'), z.string().startsWith('/'))
+const absolutePath = z.string().startsWith('/')
 
 const imageEntry = z.strictObject({
   /** What the image's entry point would be. A container's `command` replaces it. */
   command: z.array(z.string().min(1)).min(1).max(64),
-  /** What the image's CMD would be. A container's `command` or `args` replaces it. */
-  args: z.array(z.string()).max(64).default([]),
-  workingFolder: z.string().startsWith('/').optional(),
+  workingFolder: absolutePath.optional(),
   environment: z.record(z.string(), z.string()).default({}),
-  paths: hostPaths.default({}),
 })
+export type Image = Readonly<z.output<typeof imageEntry>>
 
 /** `{ "paths": {…}, "<image>": {…} }`: what runs in place of each container image. */
-const imageMapFile = z.object({ paths: hostPaths.optional() }).catchall(imageEntry)
+const imageMapFile = z
+  .object({ paths: z.record(absolutePath, absolutePath).default({}) })
+  .catchall(imageEntry)
 
-export type Image = {
-  readonly command: readonly string[]
-  readonly args: readonly string[]
-  readonly workingFolder?: string | undefined
-  readonly environment: Readonly<Record<string, string>>
-  /** Paths that exist inside the image, and where they lie on this machine. */
-  readonly rewrites: readonly PathRewrite[]
+export type ImageMap = {
+  /** Paths that exist inside the images, and where they lie on this machine. */
+  readonly paths: Readonly<Record<string, string>>
+  readonly images: ReadonlyMap<string, Image>
 }
-
-export type ImageMap = ReadonlyMap<string, Image>
 
 /** Turns the parsed JSON of an image map file into images; throws a ZodError. */
 export function parseImageMap(json: unknown): ImageMap {
-  const { paths: commonPaths = {}, ...images } = imageMapFile.parse(json)
-  return new Map(
-    Object.entries(images).map(([name, { paths, ...image }]) => {
-      const rewrites = Object.entries({ ...commonPaths, ...paths })
-      return [name, { ...image, rewrites: rewrites.map(([from, to]) => ({ from, to })) }]
-    }),
-  )
+  const { paths, ...images } = imageMapFile.parse(json)
+  return { paths, images: new Map(Object.entries(images)) }
 }
 
 /** Reads the image map. Throws `platform.misconfigured` that names the file and what is wrong. */

@@ -1,17 +1,17 @@
 import { systemClock } from '../../platform/clock/system-clock.ts'
+import { readNodeAgentConfig } from '../../platform/config/node-agent.ts'
 import { startMetricsServer } from '../../platform/http/metrics-server.ts'
 import { openKubeClient } from '../../platform/kube/client.ts'
 import { createLogger } from '../../platform/log/logger.ts'
 import { countKubeRequests } from '../../platform/metrics/kube-metrics.ts'
 import { createRegistry } from '../../platform/metrics/registry.ts'
 import { isAppError } from '../../shared/errors.ts'
-import { type NodeAgent, startNodeAgent } from './agent.ts'
-import { readAgentConfig } from './config.ts'
+import { startNodeAgent } from './agent.ts'
 import { readImageMap } from './image-map.ts'
 
 /** The process node agent: a development tool that plays the Nodes of the embedded cluster. */
 async function main(): Promise<void> {
-  const config = readAgentConfig()
+  const config = readNodeAgentConfig()
   const imageMap = await readImageMap(config.imageMapFile)
   const registry = createRegistry('atelier-node-agent')
   const client = openKubeClient({
@@ -19,8 +19,8 @@ async function main(): Promise<void> {
     userAgent: 'atelier-node-agent',
     observe: countKubeRequests(registry),
   })
-  const agents: NodeAgent[] = []
-  const ready = () => agents.some((each) => each.isReady())
+  let isReady = false
+  const ready = () => isReady
   await startMetricsServer({ listen: config.metricsListen, registry, ready })
   const agent = await startNodeAgent({
     ...config,
@@ -30,9 +30,8 @@ async function main(): Promise<void> {
     log: createLogger({ process: 'atelier-node-agent', level: config.logLevel }),
     imageMap,
     folder: config.nodeFolder,
-    onFatal: failWith,
   })
-  agents.push(agent)
+  isReady = true
   const end = () => {
     agent.stop().then(() => process.exit(0), failWith)
   }

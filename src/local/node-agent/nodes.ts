@@ -3,38 +3,36 @@ import { arch, availableParallelism, release, totalmem } from 'node:os'
 import { sleep } from '../../platform/clock/sleep.ts'
 import type { KubeClient } from '../../platform/kube/client.ts'
 import { isAlreadyExists, isNotFound } from '../../platform/kube/errors.ts'
-import { createObject, getObject, listObjects, mergePatch } from '../../platform/kube/objects.ts'
-import { leases, nodes, pathOf } from '../../platform/kube/resources.ts'
+import {
+  applyObject,
+  createObject,
+  getObject,
+  listObjects,
+  mergePatch,
+} from '../../platform/kube/objects.ts'
+import { type Node, leases, nodes, pathOf } from '../../platform/kube/resources.ts'
+import type { Draft } from '../../platform/kube/types.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { AppError } from '../../shared/errors.ts'
-import {
-  type Machine,
-  type NodeShape,
-  nodeDraft,
-  nodeStatus,
-  processNodeLabel,
-} from './node-object.ts'
+import { gpuResource, labels, taints } from '../../shared/names.ts'
+import { hostIp } from './pod-status.ts'
 
+/** Nodes of any process node agent carry it: the others are foreign. */
+const processNodeLabel = 'atelier.dev/process-node'
 const leaseNamespace = 'kube-node-lease'
 const leaseSeconds = 40
 const leaseRenewalMs = 10_000
 /** With leases the status itself may be old; it is refreshed all the same. */
 const statusEveryRenewals = 30
+const podsPerNode = 110
+const architecture = arch() === 'x64' ? 'amd64' : arch()
+const simulatedGpuMemoryMib = 16_384
 
-export type NodeOptions = {
+type NodePlan = {
   readonly client: KubeClient
   readonly clock: Clock
-  readonly shape: NodeShape
-}
-
-export function measureMachine(): Machine {
-  return {
-    cpus: availableParallelism(),
-    memoryBytes: totalmem(),
-    architecture: arch() === 'arm64' ? 'arm64' : 'amd64',
-    kernelVersion: release(),
-    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-  }
+  readonly name: string
+  readonly gpus: number
 }
 
 /** Throws `platform.misconfigured` in a cluster that has Nodes of another kind than ours. */
@@ -49,84 +47,127 @@ export async function refuseForeignNodes(client: KubeClient): Promise<void> {
   )
 }
 
-/** Creates the Node, or takes over the one of an earlier start, and reports it ready. */
-export async function registerNode(options: NodeOptions): Promise<void> {
-  const { client, shape } = options
-  const draft = nodeDraft(shape)
-  try {
-    await createObject(client, nodes, draft)
-  } catch (error) {
+/** Creates the Node with its lease, or takes over an earlier start's, and reports it ready. */
+export async function registerNode(plan: NodePlan): Promise<void> {
+  const { client, name } = plan
+  const draft = nodeDraft(plan)
+  const node = await createObject(client, nodes, draft).catch(async (error: unknown) => {
     if (!isAlreadyExists(error)) throw error
-    const node = await getObject(client, nodes, { name: shape.name })
-    if (node.metadata.labels?.[processNodeLabel] === undefined) {
-      throw new AppError('platform.misconfigured', `Node ${shape.name} belongs to somebody else`)
-    }
-    const patch = { metadata: { labels: draft.metadata.labels } }
-    await mergePatch(client, nodes, { name: shape.name, patch })
+    return await getObject(client, nodes, { name })
+  })
+  if (node.metadata.labels?.[processNodeLabel] === undefined) {
+    throw new AppError('platform.misconfigured', `Node ${name} belongs to somebody else`)
   }
-  await writeNodeStatus(options, { isReady: true })
-  await renewLease(options)
+  const { uid } = node.metadata
+  await mergePatch(client, nodes, { name, patch: { metadata: { labels: draft.metadata.labels } } })
+  await writeNodeStatus(plan, { isReady: true })
+  // A deleted Node takes its lease along.
+  const ownerReferences = [{ apiVersion: 'v1', kind: 'Node', name, uid }]
+  const metadata = { name, namespace: leaseNamespace, ownerReferences }
+  const lease = { metadata, spec: leaseSpec(plan) }
+  await applyObject(client, leases, { object: lease, fieldManager: 'process-node', force: true })
 }
 
-/** Renews the lease until the signal fires; registers again a Node that somebody deleted. */
-export async function keepNode(
-  options: NodeOptions,
-  { signal, onError }: { readonly signal: AbortSignal; readonly onError: (e: unknown) => void },
-): Promise<void> {
+type Keeping = { readonly signal: AbortSignal; readonly onError: (error: unknown) => void }
+
+/** Renews the Node's lease until the signal fires. */
+export async function keepNode(plan: NodePlan, { signal, onError }: Keeping): Promise<void> {
   for (let renewals = 1; ; renewals += 1) {
     await sleep(leaseRenewalMs, signal)
     if (signal.aborted) return
     try {
-      await renewLease(options)
-      if (renewals % statusEveryRenewals === 0) await writeNodeStatus(options, { isReady: true })
+      await renewLease(plan)
+      if (renewals % statusEveryRenewals === 0) await writeNodeStatus(plan, { isReady: true })
     } catch (error) {
       onError(error)
     }
   }
 }
 
-export async function writeNodeStatus(
-  { client, clock, shape }: NodeOptions,
-  { isReady }: { readonly isReady: boolean },
-): Promise<void> {
-  const now = new Date(clock.nowMs()).toISOString()
-  await client.request({
-    method: 'PATCH',
-    path: pathOf(nodes, { name: shape.name, subresource: 'status' }),
-    contentType: 'application/strategic-merge-patch+json',
-    body: { status: nodeStatus(shape, { now, isReady }) },
-  })
-}
-
-/** A deleted Node takes its lease along, so a missing lease means: register again. */
-async function renewLease(options: NodeOptions): Promise<void> {
-  const { client, clock, shape } = options
-  const { name } = shape
-  const spec = {
-    holderIdentity: name,
-    leaseDurationSeconds: leaseSeconds,
-    renewTime: new Date(clock.nowMs()).toISOString().replace('Z', '000Z'),
-  }
+async function renewLease(plan: NodePlan): Promise<void> {
+  const { client, name } = plan
+  const lease = { name, namespace: leaseNamespace, patch: { spec: leaseSpec(plan) } }
   try {
-    await mergePatch(client, leases, { name, namespace: leaseNamespace, patch: { spec } })
+    await mergePatch(client, leases, lease)
   } catch (error) {
     if (!isNotFound(error)) throw error
-    await createLease(options, spec)
+    await registerNode(plan)
   }
 }
 
-async function createLease(
-  options: NodeOptions,
-  spec: Readonly<Record<string, string | number>>,
+function leaseSpec({ clock, name }: NodePlan) {
+  const renewTime = new Date(clock.nowMs()).toISOString().replace('Z', '000Z')
+  return { holderIdentity: name, leaseDurationSeconds: leaseSeconds, renewTime }
+}
+
+/** Labels as kubelet and GPU feature discovery set them, and the taint. */
+export function nodeDraft({ name, gpus }: Pick<NodePlan, 'name' | 'gpus'>): Draft<Node> {
+  const gpuLabels = {
+    [labels.simulatedGpu]: 'true',
+    'nvidia.com/gpu.present': 'true',
+    'nvidia.com/gpu.count': String(gpus),
+    'nvidia.com/gpu.product': 'SIMULATED-GPU',
+    'nvidia.com/gpu.memory': String(simulatedGpuMemoryMib),
+  }
+  const nodeLabels = {
+    'kubernetes.io/hostname': name,
+    'kubernetes.io/os': 'linux',
+    'kubernetes.io/arch': architecture,
+    [processNodeLabel]: 'true',
+    ...(gpus > 0 ? gpuLabels : {}),
+  }
+  return {
+    metadata: { name, labels: nodeLabels },
+    spec: { taints: [{ key: taints.processNode, value: 'true', effect: 'NoSchedule' }] },
+  }
+}
+
+/** Not ready while the agent ends, so that nothing new is bound. Amounts are the whole machine's. */
+export async function writeNodeStatus(
+  plan: NodePlan,
+  { isReady }: { readonly isReady: boolean },
 ): Promise<void> {
-  const { client, shape } = options
-  const node = await getObject(client, nodes, { name: shape.name }).catch((error: unknown) => {
-    if (!isNotFound(error)) throw error
-    return undefined
+  const { client, name, gpus } = plan
+  const memory = `${Math.floor(totalmem() / 1024)}Ki`
+  const cpu = String(availableParallelism())
+  const amounts = { cpu, memory, pods: String(podsPerNode), [gpuResource]: String(gpus) }
+  const addresses = [
+    { type: 'InternalIP', address: hostIp },
+    { type: 'Hostname', address: name },
+  ]
+  const ready = {
+    type: 'Ready',
+    status: isReady ? 'True' : 'False',
+    reason: isReady ? 'AgentReady' : 'AgentStopped',
+    lastHeartbeatTime: new Date(plan.clock.nowMs()).toISOString(),
+  }
+  const status = {
+    capacity: amounts,
+    allocatable: amounts,
+    addresses,
+    conditions: [ready],
+    nodeInfo: nodeInfo(),
+  }
+  await client.request({
+    method: 'PATCH',
+    path: pathOf(nodes, { name, subresource: 'status' }),
+    contentType: 'application/strategic-merge-patch+json',
+    body: { status },
   })
-  if (node === undefined) return await registerNode(options)
-  const { name, uid } = node.metadata
-  const ownerReferences = [{ apiVersion: 'v1', kind: 'Node', name, uid }]
-  const metadata = { name, namespace: leaseNamespace, ownerReferences }
-  await createObject(client, leases, { metadata, spec })
+}
+
+function nodeInfo() {
+  const bootID = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  return {
+    bootID,
+    machineID: bootID,
+    systemUUID: bootID,
+    architecture,
+    operatingSystem: 'linux',
+    osImage: 'host processes (development)',
+    kernelVersion: release(),
+    containerRuntimeVersion: 'process://0.1.0',
+    kubeletVersion: 'v0.1.0-process-node-agent',
+    kubeProxyVersion: '',
+  }
 }

@@ -1,36 +1,22 @@
-import { readdirSync } from 'node:fs'
-import { sleep } from '../../platform/clock/sleep.ts'
-import { isConflict, isNotFound } from '../../platform/kube/errors.ts'
-import { deleteObject } from '../../platform/kube/objects.ts'
+import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { keyOf } from '../../platform/kube/resources.ts'
-import { type WorkQueue, startWorkQueue } from '../../platform/kube/work-queue.ts'
-import { containerFolderVariable, runFolder } from './container-process.ts'
-import { choosePodAddress } from './pod-address.ts'
-import {
-  type PodFailure,
-  type PodRecord,
-  containerFolder,
-  loadRecords,
-  lostRecord,
-  newRecord,
-  podFolder,
-  removePodFolder,
-} from './pod-record.ts'
-import { PodWorker, type WorkerContext } from './pod-worker.ts'
-import { type Pod, isTerminal, pods } from './pod.ts'
-import { findMarkedProcesses, sendSignal } from './processes.ts'
+import { type Outcome, type WorkQueue, startWorkQueue } from '../../platform/kube/work-queue.ts'
+import { killMarked, runFolder } from './container-process.ts'
+import { hasEnded, loadStatus, newStatus, withoutStarts } from './pod-status.ts'
+import { PodWorker, type StopOptions, type WorkerContext } from './pod-worker.ts'
+import { confirmDeletion } from './pod-writes.ts'
+import type { Pod, PodStatus } from './pod.ts'
 
-export type KeeperOptions = {
-  readonly context: WorkerContext
+export type KeeperOptions = WorkerContext & {
   /** The newest known version of a pod on one of our Nodes. */
   readonly find: (key: string) => Pod | undefined
   readonly random: () => number
-  readonly onError: (error: unknown, key: string) => void
-  /** A bug: the agent cannot go on. */
-  readonly onFatal: (error: unknown) => void
 }
 
 const concurrency = 32
+const retryMs = 1_000
 const goneGraceMs = 2_000
 
 /** Keeps one worker for each pod that is bound to our Nodes. */
@@ -38,37 +24,31 @@ export class PodKeeper {
   readonly #options: KeeperOptions
   readonly #queue: WorkQueue
   readonly #workers = new Map<string, PodWorker>()
-  readonly #runs = new Map<PodWorker, Promise<void>>()
-  readonly #records = new Map<string, PodRecord>()
+  #isLeaving = false
 
   constructor(options: KeeperOptions) {
-    const { random, onError, context } = options
+    const { clock, random, onError } = options
+    const reconcile = async (key: string): Promise<Outcome> => {
+      try {
+        return await this.#reconcile(key)
+      } catch (error) {
+        // Mostly an API server that does not answer: it is asked again at a steady pace.
+        onError(error, key)
+        return { kind: 'RecheckAfter', ms: retryMs }
+      }
+    }
     this.#options = options
-    this.#queue = startWorkQueue({
-      reconcile: async (key) => {
-        await this.#reconcile(key)
-        return { kind: 'Done' }
-      },
-      concurrency,
-      clock: context.clock,
-      random,
-      onError,
-    })
+    this.#queue = startWorkQueue({ reconcile, concurrency, clock, random, onError })
   }
 
-  /**
-   * Begins with what an earlier agent left: its pods are taken over, and every process that is
-   * not the recorded one of a container of a known pod is killed.
-   */
+  /** Ends every process that an earlier agent left and that no status of a known pod names. */
   adopt(known: readonly Pod[]): void {
-    const { podsFolder } = this.#options.context
+    const { podsFolder } = this.#options
+    mkdirSync(podsFolder, { recursive: true, mode: 0o700 })
+    killMarked(podsFolder, new Set(known.flatMap((pod) => runningFolders(this.#folderOf(pod)))))
     const uids = new Set(known.map((pod) => pod.metadata.uid))
-    for (const record of loadRecords(podsFolder)) {
-      if (uids.has(record.uid)) this.#records.set(record.uid, record)
-    }
-    killStrangers(podsFolder, [...this.#records.values()])
     for (const uid of readdirSync(podsFolder)) {
-      if (!this.#records.has(uid)) removePodFolder(podsFolder, uid)
+      if (!uids.has(uid)) rmSync(join(podsFolder, uid), { recursive: true, force: true })
     }
     for (const pod of known) this.observe(keyOf(pod))
   }
@@ -77,84 +57,76 @@ export class PodKeeper {
     this.#queue.add(key)
   }
 
-  /** Ends what runs and waits for the reports, but no longer than `limitMs`. */
-  async leave(options: {
-    readonly graceMs: number
-    readonly limitMs: number
-    readonly failure: PodFailure
-  }): Promise<void> {
-    await this.#queue.stop()
-    const limit = new AbortController()
-    for (const worker of this.#runs.keys()) worker.leave(options)
-    const ended = Promise.all(this.#runs.values()).finally(() => limit.abort())
-    await sleep(options.limitMs, limit.signal)
-    for (const worker of this.#runs.keys()) worker.abandon()
-    await ended
+  /** Ends what runs; resolves when all ends have been reported. */
+  async leave(options: StopOptions): Promise<void> {
+    this.#isLeaving = true
+    await Promise.all([...this.#workers.values()].map((worker) => worker.leave(options)))
   }
 
-  async #reconcile(key: string): Promise<void> {
+  async stop(): Promise<void> {
+    await this.#queue.stop()
+  }
+
+  async #reconcile(key: string): Promise<Outcome> {
     const pod = this.#options.find(key)
     const worker = this.#workers.get(key)
     if (worker !== undefined && worker.uid !== pod?.metadata.uid) {
       worker.stop({ graceMs: goneGraceMs })
-      if (!worker.isFinished) return
+      // The end of its last process brings it here again.
+      if (!worker.isOver) return { kind: 'Done' }
       this.#workers.delete(key)
-      removePodFolder(this.#options.context.podsFolder, worker.uid)
+      rmSync(join(this.#options.podsFolder, worker.uid), { recursive: true, force: true })
     }
-    if (pod !== undefined) await this.#follow(key, pod)
+    if (pod === undefined) return { kind: 'Done' }
+    const current = this.#workers.get(key) ?? this.#begin(key, pod)
+    if (current !== undefined) return await current.sync(pod)
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      await confirmDeletion(this.#options.client, pod)
+    }
+    return { kind: 'Done' }
   }
 
-  async #follow(key: string, pod: Pod): Promise<void> {
-    const worker = this.#workers.get(key) ?? this.#start(key, pod)
-    worker?.update(pod)
-    if (worker?.isFinished === false) return
-    const { name, namespace, uid, deletionTimestamp, finalizers = [] } = pod.metadata
-    if (deletionTimestamp === undefined) return
-    // Said already; the API server waits for the finalizers alone.
-    if (pod.metadata.deletionGracePeriodSeconds === 0 && finalizers.length > 0) return
-    const target = { name, namespace, uid, graceSeconds: 0 }
-    await deleteObject(this.#options.context.client, pods, target).catch((error: unknown) => {
-      if (!isNotFound(error) && !isConflict(error)) throw error
-    })
-  }
-
-  /** Undefined for a pod that had ended before this agent knew of it. */
-  #start(key: string, pod: Pod): PodWorker | undefined {
-    const { context, onFatal } = this.#options
-    const record = this.#records.get(pod.metadata.uid) ?? this.#firstRecord(pod)
-    if (record === undefined) return undefined
-    this.#records.delete(record.uid)
-    const worker = new PodWorker(context, pod, record)
+  /** Undefined for a pod that had ended before this agent knew of it, or comes too late. */
+  #begin(key: string, pod: Pod): PodWorker | undefined {
+    const status = loadStatus(this.#folderOf(pod)) ?? this.#firstStatus(pod)
+    if (status === undefined || this.#isLeaving) return undefined
+    const worker = new PodWorker(this.#options, { pod, status }, () => this.observe(key))
     this.#workers.set(key, worker)
-    const run = worker.run().finally(() => this.#runs.delete(worker))
-    this.#runs.set(worker, run)
-    run.then(() => this.observe(key)).catch(onFatal)
     return worker
   }
 
-  /** A pod that runs according to its status, but is unknown here, has lost its processes. */
-  #firstRecord(pod: Pod): PodRecord | undefined {
-    const now = new Date(this.#options.context.clock.nowMs()).toISOString()
-    if (isTerminal(pod)) return undefined
-    if (pod.status?.phase === 'Running') return lostRecord(pod, now)
-    const taken = [...this.#workers.values(), ...this.#records.values()]
-    const addresses = new Set(taken.map(({ address }) => address))
-    const address = pod.status?.podIP ?? choosePodAddress(pod.metadata.uid, addresses)
-    return newRecord(pod, { address, now })
+  #firstStatus(pod: Pod): PodStatus | undefined {
+    if (hasEnded(pod.status)) return undefined
+    const now = new Date(this.#options.clock.nowMs()).toISOString()
+    const taken = new Set([...this.#workers.values()].map((worker) => worker.address))
+    const address = pod.status?.podIP ?? choosePodAddress(pod.metadata.uid, taken)
+    const status = newStatus(pod, { address, now })
+    if (pod.status?.phase !== 'Running') return status
+    const failure = { reason: 'NodeRestarted', message: 'the process node has lost the pod' }
+    return withoutStarts(status, { now, failure })
+  }
+
+  #folderOf(pod: Pod): string {
+    return join(this.#options.podsFolder, pod.metadata.uid)
   }
 }
 
-/** The agent may have died between a process's start and the record of it. */
-function killStrangers(podsFolder: string, records: readonly PodRecord[]): void {
-  const expected = new Set(
-    records.flatMap(({ uid, containers }) =>
-      Object.entries(containers).flatMap(([name, { run, restarts }]) => {
-        const folder = containerFolder(podFolder(podsFolder, uid), name)
-        return run === undefined ? [] : [runFolder(folder, restarts).folder]
-      }),
-    ),
-  )
-  for (const { pid, folder } of findMarkedProcesses(containerFolderVariable, podsFolder)) {
-    if (!expected.has(folder)) sendSignal(pid, 'SIGKILL')
+/** Folders of the processes that ran when this status was written. */
+function runningFolders(podFolder: string): readonly string[] {
+  const containers = loadStatus(podFolder)?.containerStatuses ?? []
+  return containers
+    .filter(({ state }) => state?.running !== undefined)
+    .map(({ name, restartCount }) => runFolder(podFolder, name, restartCount).folder)
+}
+
+/**
+ * A loopback address of the pod's own, 127.16.0.1 to 127.239.255.254, computed from its uid so
+ * that several agents on one machine seldom collide; another one when it is taken.
+ */
+export function choosePodAddress(uid: string, taken: ReadonlySet<string>): string {
+  for (let attempt = 0; ; attempt += 1) {
+    const [a = 0, b = 0, c = 0] = createHash('sha256').update(`${attempt} ${uid}`).digest()
+    const address = `127.${16 + (a % 224)}.${b}.${1 + (c % 254)}`
+    if (!taken.has(address)) return address
   }
 }

@@ -1,133 +1,141 @@
-import type { ContainerRecord, PodRecord } from './pod-record.ts'
-import { containerOf } from './pod-record.ts'
-import { type Container, type Pod, type PodStatus, allContainers, initContainersOf } from './pod.ts'
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { assert } from '../../shared/assert.ts'
+import type { ProcessIdentity } from '../bootstrap/steps.mjs'
+import type { Pod, PodStatus } from './pod.ts'
 
 export const hostIp = '127.0.0.1'
 
-type PodCondition = NonNullable<PodStatus['conditions']>[number]
-type ContainerStatus = NonNullable<PodStatus['containerStatuses']>[number]
+export type ContainerStatus = NonNullable<PodStatus['containerStatuses']>[number]
 type ContainerState = NonNullable<ContainerStatus['state']>
+export type ContainerEnd = NonNullable<ContainerState['terminated']>
 
-export type StatusSurroundings = {
-  readonly pod: Pod
-  /** Conditions of the last computed status: their transition times are kept. */
-  readonly previous: readonly PodCondition[]
-  readonly now: string
-}
+/** Why the agent ended a pod: it has failed whatever its exit codes say. */
+export type PodFailure = { readonly reason: string; readonly message: string }
 
-/** The status that a kubelet would report for a pod with this record. */
-export function podStatus(record: PodRecord, surroundings: StatusSurroundings): PodStatus {
-  const { pod } = surroundings
-  const phase = podPhase(record, pod)
-  const init = initContainersOf(pod)
-  const initStatuses = init.map((container) =>
-    containerStatus(container, record, { waitReason: 'PodInitializing' }),
-  )
-  const isInitialized = init.every((container) => hasSucceeded(containerOf(record, container.name)))
-  const waitReason = isInitialized ? 'ContainerCreating' : 'PodInitializing'
-  return {
-    phase,
-    ...(record.isOver ? record.failure : {}),
-    ...(pod.metadata.generation === undefined
-      ? {}
-      : { observedGeneration: pod.metadata.generation }),
+/** The status of a pod whose containers have not been started. */
+export function newStatus(
+  pod: Pod,
+  { address, now }: { readonly address: string; readonly now: string },
+): PodStatus {
+  const status: PodStatus = {
+    observedGeneration: pod.metadata.generation,
     hostIP: hostIp,
     hostIPs: [{ ip: hostIp }],
-    podIP: record.address,
-    podIPs: [{ ip: record.address }],
-    startTime: record.startTime,
-    conditions: podConditions(record, { ...surroundings, phase, isInitialized }),
-    ...(init.length === 0 ? {} : { initContainerStatuses: initStatuses }),
-    containerStatuses: pod.spec.containers.map((container) =>
-      containerStatus(container, record, { waitReason }),
-    ),
+    podIP: address,
+    podIPs: [{ ip: address }],
+    startTime: now,
+    conditions: pod.status?.conditions,
+    containerStatuses: pod.spec.containers.map(({ name, image = '' }) => ({
+      name,
+      image,
+      imageID: '',
+      restartCount: 0,
+      started: false,
+      ready: false,
+      state: { waiting: { reason: 'ContainerCreating' } },
+      lastState: {},
+    })),
   }
+  return summarize(status, now)
 }
 
-function podPhase(record: PodRecord, pod: Pod): string {
-  if (record.isOver) {
-    const succeeded = allContainers(pod).every((container) =>
-      hasSucceeded(containerOf(record, container.name)),
-    )
-    return succeeded && record.failure === undefined ? 'Succeeded' : 'Failed'
-  }
-  const hasStarted = pod.spec.containers.some((container) => {
-    const { run, end } = containerOf(record, container.name)
-    return run !== undefined || end !== undefined
+export function containerOf(status: PodStatus, name: string): ContainerStatus {
+  const found = status.containerStatuses?.find((each) => each.name === name)
+  assert(found !== undefined, 'every container of a pod has a status')
+  return found
+}
+
+/** The process of a running container, as `containerId` has named it. */
+export function runningProcess({ state, containerID }: ContainerStatus) {
+  const [, pid, started] = /^process:\/\/(\d+)\/(.*)$/.exec(containerID ?? '') ?? []
+  if (state?.running === undefined || started === undefined) return undefined
+  return { pid: Number(pid), started }
+}
+
+export function containerId({ pid, started }: ProcessIdentity): string {
+  return `process://${pid}/${started}`
+}
+
+/** Replaces fields of one container's status; everything that follows from them is brought up. */
+export function withContainer(
+  status: PodStatus,
+  { now, ...change }: Partial<ContainerStatus> & { readonly name: string; readonly now: string },
+): PodStatus {
+  const containerStatuses = status.containerStatuses?.map((each) =>
+    each.name === change.name ? { ...each, ...change } : each,
+  )
+  return summarize({ ...status, containerStatuses }, now)
+}
+
+/** Nothing will be started any more: what does not run has ended, or never will have begun. */
+export function withoutStarts(
+  status: PodStatus,
+  { now, failure }: { readonly now: string; readonly failure?: PodFailure | undefined },
+): PodStatus {
+  const never = { exitCode: 137, reason: 'ContainerNotRun', startedAt: now, finishedAt: now }
+  const containerStatuses = status.containerStatuses?.map((each) => {
+    const { state, lastState } = each
+    if (state?.running !== undefined || state?.terminated !== undefined) return each
+    return { ...each, state: { terminated: lastState?.terminated ?? never } }
   })
-  return hasStarted ? 'Running' : 'Pending'
+  return summarize({ ...status, ...failure, containerStatuses }, now)
 }
 
-function hasSucceeded(container: ContainerRecord): boolean {
-  return container.run === undefined && container.end?.exitCode === 0
+export function hasEnded({ phase }: PodStatus = {}): boolean {
+  return phase === 'Succeeded' || phase === 'Failed'
 }
 
-function containerStatus(
-  { name, image = '' }: Container,
-  record: PodRecord,
-  { waitReason }: { readonly waitReason: string },
-): ContainerStatus {
-  const container = containerOf(record, name)
-  const { run, end } = container
-  const state = containerState(container, waitReason)
-  return {
-    name,
-    image,
-    imageID: '',
-    ...(run === undefined ? {} : { containerID: `process://${run.pid}` }),
-    restartCount: container.restarts,
-    started: run !== undefined && container.started,
-    ready: isReady(container),
-    state,
-    lastState: end === undefined || state.terminated !== undefined ? {} : { terminated: end },
-  }
-}
-
-function containerState(
-  { run, end, waiting }: ContainerRecord,
-  waitReason: string,
-): ContainerState {
-  if (run !== undefined) return { running: { startedAt: run.startedAt } }
-  if (waiting !== undefined || end === undefined) {
-    return { waiting: waiting ?? { reason: waitReason } }
-  }
-  return { terminated: end }
-}
-
-type ConditionContext = StatusSurroundings & {
-  readonly phase: string
-  readonly isInitialized: boolean
-}
-
-/** PodScheduled belongs to the scheduler; the write merges conditions by type and keeps it. */
-function podConditions(record: PodRecord, context: ConditionContext): readonly PodCondition[] {
-  const { phase, isInitialized, pod, previous, now } = context
-  const unready = pod.spec.containers
-    .map((container) => container.name)
-    .filter((name) => !isReady(containerOf(record, name)))
-  const ready = readyCondition(phase, unready)
-  const wanted: readonly Omit<PodCondition, 'lastTransitionTime'>[] = [
-    isInitialized
-      ? { type: 'Initialized', status: 'True' }
-      : { type: 'Initialized', status: 'False', reason: 'ContainersNotInitialized' },
+/** Derives phase and conditions. PodScheduled is the scheduler's: the write merges by type. */
+function summarize(status: PodStatus, now: string): PodStatus {
+  const phase = phaseOf(status)
+  const isReady = phase === 'Running' && status.containerStatuses?.every(({ ready }) => ready)
+  const unreadyReason = phase === 'Succeeded' ? 'PodCompleted' : 'ContainersNotReady'
+  const ready = isReady ? { status: 'True' } : { status: 'False', reason: unreadyReason }
+  const conditions = [
+    { type: 'Initialized', status: 'True' },
     { type: 'ContainersReady', ...ready },
     { type: 'Ready', ...ready },
-  ]
-  return wanted.map((condition) => {
-    const before = previous.find((candidate) => candidate.type === condition.type)
-    const since = before?.status === condition.status ? before.lastTransitionTime : undefined
-    return { ...condition, lastTransitionTime: since ?? now }
+  ].map((condition) => {
+    const before = status.conditions?.find(({ type }) => type === condition.type)
+    const since = before?.status === condition.status ? before.lastTransitionTime : now
+    return { ...condition, lastTransitionTime: since }
   })
+  return { ...status, phase, conditions }
 }
 
-function isReady(container: ContainerRecord): boolean {
-  return container.run !== undefined && container.ready
+function phaseOf({ containerStatuses = [], reason }: PodStatus): string {
+  const states = containerStatuses.map(({ state }) => state)
+  if (states.every((state) => state?.terminated !== undefined)) {
+    const isGood = states.every((state) => state?.terminated?.exitCode === 0)
+    return isGood && reason === undefined ? 'Succeeded' : 'Failed'
+  }
+  const hasBegun = containerStatuses.some(
+    ({ state, lastState }) => state?.running ?? state?.terminated ?? lastState?.terminated,
+  )
+  return hasBegun ? 'Running' : 'Pending'
 }
 
-function readyCondition(phase: string, unready: readonly string[]) {
-  if (phase === 'Succeeded') return { status: 'False', reason: 'PodCompleted' }
-  if (phase === 'Failed') return { status: 'False', reason: 'PodFailed' }
-  if (unready.length === 0) return { status: 'True' }
-  const message = `containers with unready status: [${unready.join(' ')}]`
-  return { status: 'False', reason: 'ContainersNotReady', message }
+/** Written by this program only, so its shape is not looked at again. */
+const savedStatus = z.custom<PodStatus>((value) => typeof value === 'object' && value !== null)
+
+/**
+ * Keeps the status for the next agent. Synchronous on purpose: between a process's start and this
+ * nothing else may happen. Not flushed to the disk: after a power loss the processes are gone too.
+ */
+export function saveStatus(folder: string, status: PodStatus): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const file = join(folder, 'status.json')
+  writeFileSync(`${file}.new`, JSON.stringify(status))
+  renameSync(`${file}.new`, file)
+}
+
+/** Undefined when the agent died before it wrote one. */
+export function loadStatus(folder: string): PodStatus | undefined {
+  try {
+    return savedStatus.parse(JSON.parse(readFileSync(join(folder, 'status.json'), 'utf8')))
+  } catch {
+    return undefined
+  }
 }

@@ -1,258 +1,328 @@
-import { mkdirSync, rmSync } from 'node:fs'
-import { sleep, TIMER_MS_MAX } from '../../platform/clock/sleep.ts'
-import { runContainer } from './container-loop.ts'
-import { type ContainerProcess, type RunFolder, stopContainer } from './container-process.ts'
-import type { PodSources } from './environment.ts'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { KubeClient } from '../../platform/kube/client.ts'
+import type { Outcome } from '../../platform/kube/work-queue.ts'
+import { assert } from '../../shared/assert.ts'
+import type { Clock } from '../../shared/clock.ts'
+import { type ProcessPlan, planContainer, volumesFolder } from './container-plan.ts'
 import {
-  type ContainerRecord,
+  type Run,
+  type RunFolder,
+  attachContainer,
+  describeEnd,
+  runFolder,
+  startContainer,
+  stopContainer,
+} from './container-process.ts'
+import { type PodPlace, keyReader } from './environment.ts'
+import type { ImageMap } from './image-map.ts'
+import {
+  type ContainerEnd,
+  type ContainerStatus,
   type PodFailure,
-  type PodRecord,
-  containerFolder,
+  containerId,
   containerOf,
-  podFolder,
-  saveRecord,
+  hasEnded,
+  runningProcess,
+  saveStatus,
   withContainer,
-} from './pod-record.ts'
-import {
-  type PreparationOptions,
-  type PreparedPod,
-  planContainer,
-  preparePod,
-  volumesFolder,
-} from './pod-preparation.ts'
-import { podStatus } from './pod-status.ts'
-import { type Container, type Pod, allContainers, initContainersOf, isTerminal } from './pod.ts'
-import type { ProcessPlan } from './process-plan.ts'
-import { refusalReason, refusalsOf } from './refusal.ts'
-import type { RestartBackoff } from './restart-policy.ts'
-import { StatusReporter } from './status-reporter.ts'
+  withoutStarts,
+} from './pod-status.ts'
+import { confirmDeletion, writePodStatus } from './pod-writes.ts'
+import { type Container, type Pod, type PodStatus, refusalsOf } from './pod.ts'
+import { watchProbe } from './probes.ts'
+import { type RestartBackoff, mustRestart, restartDelayMs } from './restart-policy.ts'
+import { writeTokens, writeVolumes } from './volumes.ts'
 
-export type WorkerContext = PreparationOptions & {
+export type WorkerContext = {
+  readonly client: KubeClient
+  readonly clock: Clock
+  readonly imageMap: ImageMap
   readonly podsFolder: string
   readonly backoff: RestartBackoff
-  readonly warn: (pod: Pod, message: string) => void
+  /** Share of a token's life after which it is renewed; the kubelet's is 0.8. */
+  readonly tokenRenewalShare: number
+  readonly onError: (error: unknown, pod: string) => void
 }
 
 export type StopOptions = {
   readonly graceMs: number
   /** Why the agent ends the pod; without it the exit codes decide about success. */
-  readonly failure?: PodFailure
+  readonly failure?: PodFailure | undefined
 }
 
-/** The life of one pod on this machine: from its binding, or the agent's restart, to its end. */
+type EndOfRun = ContainerEnd & Pick<ContainerStatus, 'restartCount'>
+
+const configRetryMs = 2_000
+
+/** One pod on this machine: its status, which is kept on the disk, and its processes. */
 export class PodWorker {
   readonly uid: string
-  readonly address: string
-  #isFinished = false
-  #stopDueMs = Infinity
-  #isLeft = false
   #pod: Pod
-  #record: PodRecord
-  #conditions: ReturnType<typeof podStatus>['conditions']
-  #sources: Promise<PodSources | undefined> = Promise.resolve(undefined)
+  #status: PodStatus
+  #written: PodStatus | undefined
+  #stopDueMs = Infinity
+  #tokensDueMs = 0
+  #lookAtMs = Infinity
   readonly #context: WorkerContext
-  readonly #reporter: StatusReporter
-  readonly #stopping = new AbortController()
-  readonly #processes = new Set<ContainerProcess>()
+  readonly #wake: () => void
   readonly #folder: string
+  readonly #place: PodPlace
+  readonly #runs = new Map<string, Run>()
+  readonly #plans = new Map<string, ProcessPlan>()
+  readonly #reported = Promise.withResolvers<void>()
 
-  constructor(context: WorkerContext, pod: Pod, record: PodRecord) {
-    this.uid = record.uid
-    this.address = record.address
-    this.#context = context
+  /** `wake` asks for a sync: something has changed. Processes of an earlier agent are taken over. */
+  constructor(
+    context: WorkerContext,
+    { pod, status }: { readonly pod: Pod; readonly status: PodStatus },
+    wake: () => void,
+  ) {
+    this.uid = pod.metadata.uid
     this.#pod = pod
-    this.#record = record
-    this.#conditions = pod.status?.conditions
-    this.#folder = podFolder(context.podsFolder, record.uid)
-    this.#reporter = new StatusReporter({ client: context.client, pod, onError: this.#warn })
-  }
-
-  /** All containers have ended for good and the status has been reported. */
-  get isFinished(): boolean {
-    return this.#isFinished
-  }
-
-  /** Resolves when the worker is finished, or has left the pod to the next agent. */
-  async run(): Promise<void> {
-    const { podsFolder } = this.#context
-    if (this.#record.isOver) {
-      if (!isTerminal(this.#pod)) this.#report()
-    } else {
-      mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
-      saveRecord(podsFolder, this.#record)
-      await this.#runUntilOver()
-      this.#stopping.abort()
-      if (this.#isLeft) return
-      this.#change({ ...this.#record, isOver: true })
-      rmSync(volumesFolder(this.#folder), { recursive: true, force: true, maxRetries: 3 })
+    this.#status = status
+    this.#context = context
+    this.#wake = wake
+    this.#folder = join(context.podsFolder, this.uid)
+    const read = keyReader(context.client, pod.metadata.namespace)
+    this.#place = { pod, podIp: this.address, folder: this.#folder, read }
+    for (const container of pod.spec.containers) {
+      const process = runningProcess(containerOf(status, container.name))
+      if (process !== undefined) {
+        this.#follow(container, attachContainer(process, this.#files(container.name)))
+      }
     }
-    await this.#reporter.flushed()
-    this.#isFinished = true
   }
 
-  /** Takes a newer version of the pod; one that is being deleted or has ended is stopped. */
-  update(pod: Pod): void {
+  get address(): string {
+    return this.#status.podIP ?? ''
+  }
+
+  /** All containers have ended for good. */
+  get isOver(): boolean {
+    return hasEnded(this.#status)
+  }
+
+  /** Takes the pod one step on: after each change, and when it asked to be looked at again. */
+  async sync(pod: Pod): Promise<Outcome> {
     this.#pod = pod
     const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata
     if (deletionTimestamp !== undefined) this.stop({ graceMs: deletionGracePeriodSeconds * 1000 })
-    else if (isTerminal(pod)) this.stop({ graceMs: this.#graceMs })
+    // Somebody else has ended it, or an earlier agent was killed while it did so.
+    const isEnding = hasEnded(pod.status) || this.#status.reason !== undefined
+    if (isEnding) this.stop({ graceMs: this.#graceMs })
+    this.#lookAtMs = Infinity
+    if (this.#stopDueMs === Infinity && !this.isOver) await this.#advance()
+    // What ends while the report is under way is reported by the next sync.
+    const { isOver } = this
+    await this.#report()
+    if (!isOver) return { kind: 'RecheckAfter', ms: Math.max(0, this.#lookAtMs - this.#nowMs) }
+    this.#reported.resolve()
+    rmSync(volumesFolder(this.#folder), { recursive: true, force: true, maxRetries: 3 })
+    if (deletionTimestamp !== undefined) await confirmDeletion(this.#context.client, pod)
+    return { kind: 'Done' }
   }
 
   /** Ends the pod; a later call may shorten the grace. Idempotent. */
   stop({ graceMs, failure }: StopOptions): void {
-    if (this.#record.isOver) return
-    if (failure !== undefined) this.#change({ ...this.#record, failure })
-    this.#stopping.abort()
-    const dueMs = this.#context.clock.nowMs() + graceMs
+    const dueMs = this.#nowMs + graceMs
     // Each new version of a pod in deletion asks again; a second SIGTERM means “hurry” to many.
-    if (dueMs >= this.#stopDueMs) return
+    if (this.isOver || dueMs >= this.#stopDueMs) return
     this.#stopDueMs = dueMs
-    for (const process of this.#processes) stopContainer(process, graceMs).catch(this.#warn)
+    this.#change(withoutStarts(this.#status, { now: this.#now, failure }))
+    for (const run of this.#runs.values()) stopContainer(run, graceMs).catch(this.#warn)
   }
 
-  /** Orderly end of the agent: a pod that has begun fails, one that has not stays pending. */
-  leave({ graceMs, failure }: Required<StopOptions>): void {
-    const containers = Object.values(this.#record.containers)
-    if (containers.some(({ run, end }) => run !== undefined || end !== undefined)) {
-      return this.stop({ graceMs: Math.min(graceMs, this.#graceMs), failure })
+  /**
+   * Orderly end of the agent: a pod that has begun fails, one that has not stays pending.
+   * Resolves when the end has been reported.
+   */
+  async leave({ graceMs, failure }: StopOptions): Promise<void> {
+    if (this.#status.phase === 'Pending') {
+      this.#stopDueMs = 0
+      return
     }
-    this.#isLeft = true
-    this.#reporter.close()
-    this.#stopping.abort()
+    this.stop({ graceMs: Math.min(graceMs, this.#graceMs), failure })
+    this.#wake()
+    await this.#reported.promise
   }
 
-  /** Gives up reporting, for an agent that must end although the API server does not answer. */
-  abandon(): void {
-    this.#reporter.close()
+  get #nowMs(): number {
+    return this.#context.clock.nowMs()
   }
 
-  readonly #warn = (error: unknown): void => {
-    this.#context.warn(this.#pod, error instanceof Error ? error.message : String(error))
+  get #now(): string {
+    return new Date(this.#nowMs).toISOString()
   }
 
   get #graceMs(): number {
     return (this.#pod.spec.terminationGracePeriodSeconds ?? 30) * 1000
   }
 
-  async #runUntilOver(): Promise<void> {
+  readonly #warn = (error: unknown): void => {
+    const { namespace, name } = this.#pod.metadata
+    this.#context.onError(error, `${namespace}/${name}`)
+  }
+
+  #files(name: string): RunFolder {
+    return runFolder(this.#folder, name, containerOf(this.#status, name).restartCount)
+  }
+
+  async #advance(): Promise<void> {
     const refusals = refusalsOf(this.#pod)
     if (refusals.length > 0) {
       const message = `a process node cannot honour: ${refusals.join(', ')}`
-      this.#record = { ...this.#record, failure: { reason: refusalReason, message } }
-      return
+      return this.stop({ graceMs: 0, failure: { reason: 'UnsupportedByProcessNode', message } })
     }
-    // An agent that was killed while it ended this pod goes on with that.
-    if (this.#record.failure !== undefined) this.stop({ graceMs: this.#graceMs })
-    const deadline = this.#startDeadline()
+    const { images } = this.#context.imageMap
+    const unmapped = this.#pod.spec.containers.find(({ image = '' }) => !images.has(image))
+    // As with a kubelet, such a pod waits until somebody deletes it.
+    if (unmapped !== undefined) {
+      return this.#wait('ErrImagePull', `image ${unmapped.image} is not in the image map`)
+    }
     try {
-      if (this.#reportMissingImages()) await sleep(TIMER_MS_MAX, this.#stopping.signal)
-      else await this.#runContainers()
-    } finally {
-      clearTimeout(deadline)
+      await this.#renewTokens()
+      if (this.#status.phase === 'Pending') await writeVolumes(this.#place)
+      for (const container of this.#pod.spec.containers) await this.#startWhenDue(container)
+    } catch (error) {
+      this.#warn(error)
+      this.#wait('CreateContainerConfigError', messageOf(error))
+      this.#lookAt(this.#nowMs + configRetryMs)
     }
   }
 
-  #startDeadline(): NodeJS.Timeout | undefined {
-    const seconds = this.#pod.spec.activeDeadlineSeconds
-    if (seconds === undefined) return undefined
-    const dueMs = Date.parse(this.#record.startTime) + seconds * 1000
-    const message = 'the pod was active longer than its deadline'
-    const failure = { reason: 'DeadlineExceeded', message }
-    const delayMs = Math.min(Math.max(0, dueMs - this.#context.clock.nowMs()), TIMER_MS_MAX)
-    return setTimeout(() => this.stop({ graceMs: this.#graceMs, failure }), delayMs)
+  #lookAt(dueMs: number): void {
+    this.#lookAtMs = Math.min(this.#lookAtMs, dueMs)
   }
 
-  /** A pod with an unmapped image waits, as with a kubelet, until somebody deletes it. */
-  #reportMissingImages(): boolean {
-    const missing = allContainers(this.#pod).filter(
-      ({ name, image = '' }) =>
-        containerOf(this.#record, name).run === undefined && !this.#context.imageMap.has(image),
-    )
-    for (const { name, image } of missing) {
-      const message = `image ${image} is not in the process node's image map`
-      this.#changeContainer(name, { waiting: { reason: 'ErrImagePull', message } })
+  async #renewTokens(): Promise<void> {
+    const { client, tokenRenewalShare: renewalShare } = this.#context
+    const nowMs = this.#nowMs
+    if (nowMs >= this.#tokensDueMs) {
+      const wish = { client, pod: this.#pod, folder: this.#folder, nowMs, renewalShare }
+      this.#tokensDueMs = await writeTokens(wish)
     }
-    return missing.length > 0
+    this.#lookAt(this.#tokensDueMs)
   }
 
-  async #runContainers(): Promise<void> {
-    const prepared: PreparedPod = {
-      ...this.#context,
-      pod: this.#pod,
-      podIp: this.address,
-      folder: this.#folder,
-      signal: this.#stopping.signal,
-      onError: (error) => this.#reportConfigError(error),
+  /** Containers that have never run say what they wait for. */
+  #wait(reason: string, message: string): void {
+    for (const { name, state, lastState } of this.#status.containerStatuses ?? []) {
+      if (state?.waiting === undefined || lastState?.terminated !== undefined) continue
+      this.#changeContainer({ name, state: { waiting: { reason, message } } })
     }
-    this.#sources = preparePod(prepared)
-    for (const container of initContainersOf(this.#pod)) {
-      await this.#runContainer(prepared, container, { isInit: true })
-      const { run, end } = containerOf(this.#record, container.name)
-      if (run !== undefined || end?.exitCode !== 0) return
-    }
-    const { containers } = this.#pod.spec
-    await Promise.all(
-      containers.map((each) => this.#runContainer(prepared, each, { isInit: false })),
-    )
   }
 
-  async #runContainer(
-    prepared: PreparedPod,
-    container: Container,
-    { isInit }: { readonly isInit: boolean },
-  ): Promise<void> {
-    const plan = async (files: RunFolder): Promise<ProcessPlan | undefined> => {
-      const sources = await this.#sources
-      return sources && planContainer(prepared, { container, files, sources })
+  async #startWhenDue(container: Container): Promise<void> {
+    const { name } = container
+    const { state, lastState, restartCount } = containerOf(this.#status, name)
+    if (state?.waiting === undefined) return
+    const last = lastState?.terminated
+    if (last === undefined) return await this.#start(container, 0)
+    const delayMs = restartDelayMs(restartCount, this.#context.backoff)
+    const dueMs = Date.parse(last.finishedAt ?? '') + delayMs
+    if (dueMs > this.#nowMs) return this.#lookAt(dueMs)
+    await this.#start(container, restartCount + 1)
+  }
+
+  async #start(container: Container, restartCount: number): Promise<void> {
+    const { name, readinessProbe } = container
+    const files = runFolder(this.#folder, name, restartCount)
+    const plan = await this.#plan(container, files)
+    if (this.#stopDueMs < Infinity) return
+    const startedAt = this.#now
+    // As with a kubelet, one earlier run's log is kept.
+    const old = runFolder(this.#folder, name, restartCount - 2).folder
+    rmSync(old, { recursive: true, force: true })
+    let run: Run
+    try {
+      run = startContainer(plan, files)
+    } catch (error) {
+      const times = { startedAt, finishedAt: startedAt }
+      const end = { exitCode: 128, reason: 'StartError', message: messageOf(error), ...times }
+      return this.#end(container, { ...end, restartCount })
     }
-    await runContainer({
-      ...prepared,
-      container,
-      isInit,
-      folder: containerFolder(this.#folder, container.name),
-      backoff: this.#context.backoff,
-      graceMs: this.#graceMs,
-      plan,
-      record: () => containerOf(this.#record, container.name),
-      change: (change) => this.#changeContainer(container.name, change),
-      track: (process) => this.#track(process),
-      onError: this.#warn,
+    this.#changeContainer({
+      name,
+      restartCount,
+      containerID: containerId(run.process),
+      state: { running: { startedAt } },
+      started: true,
+      ready: readinessProbe === undefined,
     })
+    this.#follow(container, run)
   }
 
-  #track(process: ContainerProcess): void {
-    this.#processes.add(process)
-    process.ended.then(() => this.#processes.delete(process)).catch(this.#warn)
-    if (!this.#stopping.signal.aborted) return
-    const leftMs = Math.max(0, this.#stopDueMs - this.#context.clock.nowMs())
-    stopContainer(process, leftMs).catch(this.#warn)
+  /** The process of a container; exec probes run in the same surroundings. */
+  async #plan(container: Container, files: RunFolder): Promise<ProcessPlan> {
+    const { paths, images } = this.#context.imageMap
+    const image = images.get(container.image ?? '')
+    assert(image !== undefined, 'pods with unmapped images are not started')
+    const context = { place: this.#place, image, paths, files }
+    const plan = this.#plans.get(files.folder) ?? (await planContainer(container, context))
+    this.#plans.set(files.folder, plan)
+    return plan
   }
 
-  #reportConfigError(error: unknown): void {
-    this.#warn(error)
-    const message = error instanceof Error ? error.message : String(error)
-    const waiting = { reason: 'CreateContainerConfigError', message }
-    for (const { name } of allContainers(this.#pod)) {
-      const { run, end } = containerOf(this.#record, name)
-      if (run === undefined && end === undefined) this.#changeContainer(name, { waiting })
+  #follow(container: Container, run: Run): void {
+    const { name, readinessProbe, livenessProbe } = container
+    const over = new AbortController()
+    const plan = async () => await this.#plan(container, run.files)
+    const target = { container, address: this.address, plan, signal: over.signal }
+    this.#runs.set(name, run)
+    if (readinessProbe !== undefined) {
+      const onVerdict = (ready: boolean) => this.#changeContainer({ name, ready })
+      watchProbe(readinessProbe, target, onVerdict).catch(this.#warn)
     }
+    if (livenessProbe !== undefined) {
+      const onVerdict = (isAlive: boolean) => {
+        if (!isAlive) stopContainer(run, this.#graceMs).catch(this.#warn)
+      }
+      watchProbe(livenessProbe, target, onVerdict).catch(this.#warn)
+    }
+    const onEnd = (exitCode: number | undefined) => {
+      over.abort()
+      this.#runs.delete(name)
+      this.#plans.delete(run.files.folder)
+      const { state, restartCount } = containerOf(this.#status, name)
+      const startedAt = state?.running?.startedAt ?? this.#now
+      const end = describeEnd(run.files, { exitCode, startedAt, nowMs: this.#nowMs })
+      this.#end(container, { ...end, restartCount })
+    }
+    run.ended.then(onEnd).catch(this.#warn)
   }
 
-  #changeContainer(name: string, change: Partial<ContainerRecord>): void {
-    this.#change(withContainer(this.#record, name, change))
+  #end({ name }: Container, { restartCount, ...end }: EndOfRun): void {
+    const isStopping = this.#stopDueMs < Infinity
+    const ended = { name, restartCount, started: false, ready: false }
+    if (isStopping || !mustRestart(this.#pod.spec.restartPolicy, end.exitCode)) {
+      return this.#changeContainer({ ...ended, state: { terminated: end } })
+    }
+    const waiting = { reason: 'CrashLoopBackOff', message: 'it is started again later' }
+    this.#changeContainer({ ...ended, state: { waiting }, lastState: { terminated: end } })
   }
 
-  #change(record: PodRecord): void {
-    this.#record = record
-    saveRecord(this.#context.podsFolder, record)
-    this.#report()
+  #changeContainer(change: Partial<ContainerStatus> & { readonly name: string }): void {
+    this.#change(withContainer(this.#status, { ...change, now: this.#now }))
   }
 
-  #report(): void {
-    const now = new Date(this.#context.clock.nowMs()).toISOString()
-    const previous = this.#conditions ?? []
-    const status = podStatus(this.#record, { pod: this.#pod, previous, now })
-    this.#conditions = status.conditions
-    this.#reporter.report(status)
+  /** Throws KubeError when the status has to be written again. */
+  async #report(): Promise<void> {
+    const status = this.#status
+    if (status === this.#written) return
+    await writePodStatus(this.#context.client, this.#pod, status)
+    this.#written = status
   }
+
+  #change(status: PodStatus): void {
+    // Saying the same again must wake nobody, or a pod that waits would never rest.
+    if (JSON.stringify(status) === JSON.stringify(this.#status)) return
+    this.#status = status
+    saveStatus(this.#folder, status)
+    this.#wake()
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

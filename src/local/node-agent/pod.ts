@@ -1,12 +1,5 @@
-import type {
-  V1Container,
-  V1PodSpec,
-  V1Pod,
-  V1PodStatus,
-  V1Probe,
-  V1Volume,
-} from '@kubernetes/client-node'
-import type { ResourceKind } from '../../platform/kube/resources.ts'
+import type { V1Pod, V1PodSpec } from '@kubernetes/client-node'
+import { type AnyKind, type ResourceKind, pods as anyPods } from '../../platform/kube/resources.ts'
 import type { JsonOf, Live, ObjectMetadata } from '../../platform/kube/types.ts'
 
 /** A pod as it is bound to a Node: what the API server always sets is required here. */
@@ -17,27 +10,36 @@ export type Pod = Omit<Live<V1Pod>, 'metadata' | 'spec'> & {
   }
   readonly spec: JsonOf<V1PodSpec>
 }
-export type Container = JsonOf<V1Container>
-export type PodStatus = JsonOf<V1PodStatus>
-export type Probe = JsonOf<V1Probe>
-export type Volume = JsonOf<V1Volume>
+export type Container = Pod['spec']['containers'][number]
+export type Volume = NonNullable<Pod['spec']['volumes']>[number]
+export type Probe = NonNullable<Container['livenessProbe']>
+export type PodStatus = NonNullable<Pod['status']>
 
-export const pods: ResourceKind<Pod> = {
-  group: '',
-  version: 'v1',
-  plural: 'pods',
-  kind: 'Pod',
-  namespaced: true,
+const untyped: AnyKind = anyPods
+export const pods: ResourceKind<Pod> = untyped
+
+const refused = /^(initContainers|activeDeadlineSeconds|hostNetwork|hostPID|hostIPC|envFrom)$/
+const refusedBelow = /^(lifecycle|startupProbe|grpc|tcpSocket|subPathExpr)$/
+const volumeKinds = /^(name|emptyDir|secret|configMap|downwardAPI|projected|serviceAccountToken)$/
+
+/**
+ * What a process node does not do, of what this pod asks for. Such a pod fails at once: one that
+ * ran with half of its specification would be worse. Security contexts are not looked at.
+ */
+export function refusalsOf({ spec }: Pod): readonly string[] {
+  const { containers, volumes = [] } = spec
+  const probes = containers.flatMap((each) => [each.livenessProbe, each.readinessProbe])
+  const mounts = containers.flatMap(({ volumeMounts = [] }) => volumeMounts)
+  const asked = [spec, ...containers, ...probes, ...mounts].flatMap((each) => fieldsOf(each))
+  const sources = volumes.flatMap((volume) => [volume, ...(volume.projected?.sources ?? [])])
+  const isSecure = probes.some((probe) => probe?.httpGet?.scheme === 'HTTPS')
+  return [
+    ...asked.filter((field) => refused.test(field) || refusedBelow.test(field)),
+    ...sources.flatMap((each) => fieldsOf(each)).filter((kind) => !volumeKinds.test(kind)),
+    ...(isSecure ? ['an HTTPS probe'] : []),
+  ]
 }
 
-export function isTerminal(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
-}
-
-export function initContainersOf(pod: Pod): readonly Container[] {
-  return pod.spec.initContainers ?? []
-}
-
-export function allContainers(pod: Pod): readonly Container[] {
-  return [...initContainersOf(pod), ...pod.spec.containers]
+function fieldsOf(value: object = {}): readonly string[] {
+  return Object.keys(value)
 }

@@ -1,14 +1,15 @@
 import { type ExecFileOptions, execFile } from 'node:child_process'
 import { sleep } from '../../platform/clock/sleep.ts'
-import { rewritePath } from './path-rewriting.ts'
+import { type ProcessPlan, rewritePath } from './container-plan.ts'
 import type { Container, Probe } from './pod.ts'
-import type { ProcessPlan } from './process-plan.ts'
 
 /** What a probe needs to know of the container that it looks at. */
 export type ProbeTarget = {
   readonly container: Container
   readonly address: string
-  readonly plan: ProcessPlan
+  readonly plan: () => Promise<ProcessPlan>
+  /** Fires when the container has ended. */
+  readonly signal: AbortSignal
 }
 
 type Thresholds = Pick<Probe, 'successThreshold' | 'failureThreshold'>
@@ -20,41 +21,35 @@ export function countResult(before: ProbeCount | undefined, succeeded: boolean):
   return { succeeded, inRow }
 }
 
-/** Whether the results in a row are enough for a verdict. Kubernetes' defaults: 1 and 3. */
-export function isVerdict(count: ProbeCount, thresholds: Thresholds): boolean {
-  const needed = count.succeeded
-    ? (thresholds.successThreshold ?? 1)
-    : (thresholds.failureThreshold ?? 3)
-  return count.inRow >= needed
+/** Whether the results in a row have just become enough. Kubernetes' defaults: 1 and 3. */
+export function isVerdict({ succeeded, inRow }: ProbeCount, thresholds: Thresholds): boolean {
+  const { successThreshold = 1, failureThreshold = 3 } = thresholds
+  return inRow === (succeeded ? successThreshold : failureThreshold)
 }
 
-/** Probes until the signal fires and yields each time the verdict changes. */
-export async function* probeVerdicts(
+/** Probes until the signal fires; `onVerdict` hears each verdict once. */
+export async function watchProbe(
   probe: Probe,
   target: ProbeTarget,
-  signal: AbortSignal,
-): AsyncGenerator<boolean> {
+  onVerdict: (succeeded: boolean) => void,
+): Promise<void> {
+  const { signal } = target
   let count: ProbeCount | undefined
-  let verdict: boolean | undefined
   await sleep((probe.initialDelaySeconds ?? 0) * 1000, signal)
   while (!signal.aborted) {
-    const succeeded = await probeOnce(probe, target, signal)
+    count = countResult(count, await probeOnce(probe, target))
     if (signal.aborted) return
-    count = countResult(count, succeeded)
-    if (isVerdict(count, probe) && verdict !== succeeded) {
-      verdict = succeeded
-      yield succeeded
-    }
+    if (isVerdict(count, probe)) onVerdict(count.succeeded)
     await sleep((probe.periodSeconds ?? 10) * 1000, signal)
   }
 }
 
-async function probeOnce(probe: Probe, target: ProbeTarget, signal: AbortSignal): Promise<boolean> {
+async function probeOnce(probe: Probe, target: ProbeTarget): Promise<boolean> {
   const timeout = AbortSignal.timeout((probe.timeoutSeconds ?? 1) * 1000)
-  const limit = AbortSignal.any([signal, timeout])
+  const limit = AbortSignal.any([target.signal, timeout])
   try {
     if (probe.httpGet !== undefined) return await probeHttp(probe.httpGet, target, limit)
-    return await probeCommand(probe.exec?.command, target, limit)
+    return await probeCommand(probe.exec?.command ?? [], await target.plan(), limit)
   } catch {
     return false
   }
@@ -62,42 +57,28 @@ async function probeOnce(probe: Probe, target: ProbeTarget, signal: AbortSignal)
 
 async function probeHttp(
   action: NonNullable<Probe['httpGet']>,
-  target: ProbeTarget,
+  { container, address }: ProbeTarget,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const host = action.host ?? target.address
-  const path = action.path ?? '/'
-  const url = `http://${host}:${portNumber(action.port, target.container)}${path}`
-  const headers = (action.httpHeaders ?? []).map(({ name, value }): [string, string] => [
-    name,
-    value,
-  ])
+  const { host = address, path = '/', httpHeaders = [] } = action
+  const named = container.ports?.find(({ name }) => name === String(action.port))
+  const port = named?.containerPort ?? String(action.port)
+  const headers = httpHeaders.map(({ name, value }): [string, string] => [name, value])
+  const url = `http://${host}:${port}${path}`
   const answer = await fetch(url, { headers, redirect: 'manual', signal })
   await answer.body?.cancel()
   return answer.status >= 200 && answer.status < 400
 }
 
 async function probeCommand(
-  command: readonly string[] | undefined,
-  { plan }: ProbeTarget,
+  command: readonly string[],
+  plan: ProcessPlan,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const parts = (command ?? []).map((part) => rewritePath(part, plan.rewrites))
-  const [program = 'true', ...args] = parts
+  const [program = 'true', ...args] = command.map((part) => rewritePath(part, plan.rewrites))
+  const { workingFolder: cwd, environment: env } = plan
+  const options: ExecFileOptions = { cwd, env, signal, killSignal: 'SIGKILL' }
   return await new Promise((resolve) => {
-    const options: ExecFileOptions = {
-      cwd: plan.workingFolder,
-      env: plan.environment,
-      signal,
-      killSignal: 'SIGKILL',
-    }
     execFile(program, args, options, (error) => resolve(error === null))
   })
-}
-
-/** Ports may be given by the name of one of the container's ports. */
-export function portNumber(port: unknown, container: Container): number {
-  if (typeof port === 'number') return port
-  const named = (container.ports ?? []).find((candidate) => candidate.name === port)
-  return named?.containerPort ?? Number(port)
 }

@@ -1,33 +1,15 @@
-import { assert } from '../../shared/assert.ts'
+export type RestartBackoff = { readonly firstMs: number; readonly maxMs: number }
 
-export type RestartBackoff = {
-  readonly firstMs: number
-  readonly maxMs: number
-  /** A run at least this long starts the back-off anew. */
-  readonly resetAfterMs: number
+/** The kubelet's figures. It forgets after ten good minutes; this does not. */
+export const kubeletBackoff: RestartBackoff = { firstMs: 10_000, maxMs: 300_000 }
+
+/** How long to wait after an end before the next start; the first restart is free. */
+export function restartDelayMs(restarts: number, { firstMs, maxMs }: RestartBackoff): number {
+  return restarts === 0 ? 0 : Math.min(firstMs * 2 ** (restarts - 1), maxMs)
 }
 
-/** The kubelet's figures: 10 s doubling to 5 min, forgotten after 10 min of running. */
-export const kubeletBackoff: RestartBackoff = {
-  firstMs: 10_000,
-  maxMs: 300_000,
-  resetAfterMs: 600_000,
-}
-
-/** How long to wait before the next start, given the failures in a row; the first is free. */
-export function restartDelayMs(restartsInRow: number, backoff: RestartBackoff): number {
-  assert(restartsInRow >= 1, 'a delay is asked for after at least one end')
-  if (restartsInRow === 1) return 0
-  const doublings = Math.min(restartsInRow - 2, 30)
-  return Math.min(backoff.firstMs * 2 ** doublings, backoff.maxMs)
-}
-
-/** Whether a container that ended with this code is started again. Init containers end with 0. */
-export function mustRestart(
-  policy: string | undefined,
-  { exitCode, isInit }: { readonly exitCode: number; readonly isInit: boolean },
-): boolean {
+/** Whether a container that ended with this code is started again. */
+export function mustRestart(policy: string | undefined, exitCode: number): boolean {
   if (policy === 'Never') return false
-  if (policy === 'OnFailure' || isInit) return exitCode !== 0
-  return true
+  return policy !== 'OnFailure' || exitCode !== 0
 }

@@ -1,14 +1,19 @@
 import { z } from 'zod'
-import { filePath, listenAddress, logLevel, wholeNumber } from './fields.ts'
+import { filePath, flag, listenAddress, logLevel, wholeNumber } from './fields.ts'
 import { type Environment, readConfig } from './read-config.ts'
 
 /** Variables of the process node agent, the development tool that plays the nodes. */
-export const nodeAgentConfigSchema = z
+const nodeAgentConfigSchema = z
   .object({
     KUBECONFIG: filePath,
     ATELIER_NODE_COUNT: wholeNumber({ min: 1, max: 100 }).prefault('2'),
     ATELIER_NODE_GPUS: wholeNumber({ min: 0, max: 64 }).prefault('2'),
     ATELIER_NODE_FOLDER: filePath,
+    ATELIER_NODE_PREFIX: z
+      .string()
+      .regex(/^[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?$/, { error: 'must be a short DNS label' })
+      .default('atelier-node'),
+    ATELIER_NODE_ALLOW_FOREIGN: flag.prefault('false'),
     ATELIER_IMAGE_MAP: filePath,
     ATELIER_METRICS_LISTEN: listenAddress.prefault('127.0.0.1:8084'),
     ATELIER_LOG_LEVEL: logLevel.default('info'),
@@ -19,6 +24,10 @@ export const nodeAgentConfigSchema = z
     gpusPerNode: environment.ATELIER_NODE_GPUS,
     /** Where volumes, logs and the state of pods lie. */
     nodeFolder: environment.ATELIER_NODE_FOLDER,
+    /** Nodes are called `<prefix>-1`, `<prefix>-2` … */
+    nodePrefix: environment.ATELIER_NODE_PREFIX,
+    /** Only for people who share a cluster with others. */
+    allowForeignNodes: environment.ATELIER_NODE_ALLOW_FOREIGN,
     /** JSON file: which program an image name stands for. */
     imageMapFile: environment.ATELIER_IMAGE_MAP,
     metricsListen: environment.ATELIER_METRICS_LISTEN,

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { getObject, listObjects, mergePatch } from '../../../src/platform/kube/objects.ts'
@@ -101,22 +101,6 @@ describe('probes', () => {
     expect(containerStatus(pod)?.lastState?.terminated).toMatchObject({ exitCode: 143 })
     await deletePod(rig, 'revives', 1)
   })
-
-  it('hold back the others until the startup probe has succeeded', async () => {
-    const startupProbe = {
-      exec: { command: ['/bin/sh', '-c', 'test -e up'] },
-      periodSeconds: 1,
-      failureThreshold: 20,
-    }
-    const script = 'sleep 1.2; touch up; exec sleep 600'
-    await createPod(rig, 'slow', shell(script, { container: { startupProbe } }))
-    const running = await podWhen(rig, 'slow', isRunning)
-    expect(containerStatus(running)?.started).toBe(false)
-    expect(isReady(running)).toBe(false)
-    const ready = await podWhen(rig, 'slow', isReady)
-    expect(containerStatus(ready)?.started).toBe(true)
-    await deletePod(rig, 'slow', 1)
-  })
 })
 
 describe('deletion', () => {
@@ -153,16 +137,22 @@ describe('deletion', () => {
         require('fs').writeFileSync(process.env.ATELIER_TERMINATION_LOG,
           String(exitCode === null && signalCode === null))
         setTimeout(() => process.exit(0), 100)
-      })`
-    const pod = { activeDeadlineSeconds: 1 }
-    await createPod(rig, 'family', shell(script, { container: { image: 'test/node' }, pod }))
+      })
+      require('fs').writeFileSync(process.env.HOME + '/listens', '')`
+    const spec = shell(script, { container: { image: 'test/node' } })
+    const { uid } = (await createPod(rig, 'family', spec)).metadata
+    await waitFor(() => existsSync(join(rig.folder, 'pods', uid, 'listens')))
+    await annotate('family', { finalizers: ['atelier.dev/test'] })
+    await deletePod(rig, 'family', 20)
     expect(endOf(await podEnd(rig, 'family'))?.message).toBe('true')
+    await annotate('family', { finalizers: null })
+    await podGone(rig, 'family')
   })
 
   it('sends SIGTERM once, however often the pod changes meanwhile', async () => {
     const script = `count=0; trap 'count=$((count+1))' TERM
       while test ! -e over; do sleep 0.05; done; echo $count > "$ATELIER_TERMINATION_LOG"; exit 1`
-    const container = { volumeMounts: [{ name: 'work', mountPath: '/work' }], workingDir: '/work' }
+    const container = { volumeMounts: [{ name: 'work', mountPath: '/desk' }], workingDir: '/desk' }
     const volumes = [{ name: 'work', emptyDir: {} }]
     const spec = shell(script, { container, pod: { volumes } })
     const created = await createPod(rig, 'counted', spec)

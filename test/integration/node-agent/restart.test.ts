@@ -47,7 +47,7 @@ async function killAgent(): Promise<void> {
 
 /** A script that waits for the file `go` in its working folder and then runs `then`. */
 function whenTold(then: string): object {
-  const container = { volumeMounts: [{ name: 'work', mountPath: '/work' }], workingDir: '/work' }
+  const container = { volumeMounts: [{ name: 'work', mountPath: '/desk' }], workingDir: '/desk' }
   const pod = { volumes: [{ name: 'work', emptyDir: {} }] }
   return shell(`while test ! -e go; do sleep 0.05; done; ${then}`, { container, pod })
 }
@@ -147,12 +147,6 @@ describe('an agent that is asked to end', () => {
 })
 
 describe('an agent that may not start', () => {
-  it('does not share its folder with one that lives', async () => {
-    const second = spawnAgent(rig)
-    expect(await second.exited).toBe(1)
-    expect(second.output()).toContain('another node agent')
-  })
-
   it('names every variable that is missing', async () => {
     const second = spawnAgent(rig, { ATELIER_IMAGE_MAP: '', KUBECONFIG: '' })
     expect(await second.exited).toBe(1)

@@ -21,7 +21,7 @@ import {
 } from '../../../src/local/node-agent/agent.ts'
 import { type ImageMap, parseImageMap } from '../../../src/local/node-agent/image-map.ts'
 import { type Pod, pods } from '../../../src/local/node-agent/pod.ts'
-import { processStartOf } from '../../../src/local/node-agent/processes.ts'
+import { identityOf } from '../../../src/local/bootstrap/steps.mjs'
 import { taints } from '../../../src/shared/names.ts'
 import { testEnvironment } from '../../support/environment.ts'
 
@@ -106,7 +106,10 @@ async function deletePods(client: KubeClient, namespace: string): Promise<void> 
 }
 
 type AgentChanges = Partial<
-  Pick<NodeAgentOptions, 'client' | 'timing' | 'gpusPerNode' | 'nodeCount' | 'allowForeignNodes'>
+  Pick<
+    NodeAgentOptions,
+    'client' | 'tokenRenewalShare' | 'gpusPerNode' | 'nodeCount' | 'allowForeignNodes'
+  >
 >
 
 /** Starts an agent in this process; other people's pods are kept off its Nodes. */
@@ -122,13 +125,7 @@ export async function startTestAgent(rig: Rig, changes: AgentChanges = {}): Prom
     nodeCount: 1,
     gpusPerNode: 2,
     allowForeignNodes: true,
-    onFatal: (error) => {
-      throw error
-    },
-    timing: {
-      backoff: { firstMs: 300, maxMs: 1000, resetAfterMs: 600_000 },
-      tokenRenewalShare: 0.8,
-    },
+    backoff: { firstMs: 300, maxMs: 1000 },
     ...changes,
   })
   await reserveNodes(rig)
@@ -215,12 +212,12 @@ export function isRunning(pod: Pod): boolean {
 
 /** Process of the first container: the wrapper, which leads the process group. */
 export function pidOf(pod: Pod): number {
-  return Number(containerStatus(pod)?.containerID?.replace('process://', ''))
+  return Number(containerStatus(pod)?.containerID?.split('/')[2])
 }
 
 /** A zombie, which nobody has collected yet, is dead. */
 export function isAlive(pid: number): boolean {
-  return processStartOf(pid) !== undefined
+  return identityOf(pid).started !== ''
 }
 
 const waitLimitMs = 30_000

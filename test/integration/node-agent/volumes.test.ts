@@ -26,7 +26,7 @@ let agent: NodeAgent
 beforeAll(async () => {
   rig = await openRig()
   // A token of ten minutes is renewed after 0.3 s.
-  agent = await startTestAgent(rig, { timing: { tokenRenewalShare: 0.0005 } })
+  agent = await startTestAgent(rig, { tokenRenewalShare: 0.0005 })
   const { namespace } = rig
   await createObject(rig.client, secrets, {
     metadata: { name: 'keys', namespace },

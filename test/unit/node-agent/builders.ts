@@ -1,9 +1,4 @@
-import type { PodPlace, PodSources } from '../../../src/local/node-agent/environment.ts'
-import {
-  type ContainerRecord,
-  newContainerRecord,
-} from '../../../src/local/node-agent/pod-record.ts'
-import type { PodRecord } from '../../../src/local/node-agent/pod-record.ts'
+import type { PodPlace } from '../../../src/local/node-agent/environment.ts'
 import type { Container, Pod } from '../../../src/local/node-agent/pod.ts'
 
 export const noon = '2026-01-01T12:00:00.000Z'
@@ -26,37 +21,19 @@ export function aPod(spec: Partial<Pod['spec']> = {}, metadata: object = {}): Po
   }
 }
 
-export function aPlace(pod = aPod()): PodPlace {
-  return { pod, podIp: '127.20.0.1', hostIp: '127.0.0.1' }
-}
+/** Secrets and ConfigMaps by `Kind name`, each with its keys. */
+type Contents = Readonly<Record<string, Readonly<Record<string, string>>>>
 
-export const noSources: PodSources = { secrets: new Map(), configMaps: new Map() }
-
-export function content(entries: Readonly<Record<string, string>>): Map<string, Buffer> {
-  return new Map(Object.entries(entries).map(([key, text]) => [key, Buffer.from(text)]))
-}
-
-export function aRecord(
-  containers: Readonly<Record<string, Partial<ContainerRecord>>> = {},
-  changes: Partial<PodRecord> = {},
-): PodRecord {
-  const full = Object.entries(containers).map(([name, container]) => [
-    name,
-    { ...newContainerRecord, ...container },
-  ])
-  return {
-    uid: 'uid-1',
-    namespace: 'art',
-    name: 'picture',
-    address: '127.20.0.1',
-    startTime: noon,
-    containers: Object.fromEntries(full),
-    isOver: false,
-    ...changes,
+export function aPlace(changes: Partial<PodPlace> = {}, contents: Contents = {}): PodPlace {
+  const read: PodPlace['read'] = async (kind, name) => {
+    const keys = contents[`${kind} ${name}`]
+    const entries = Object.entries(keys ?? {}).map(
+      ([key, text]) => [key, Buffer.from(text)] as const,
+    )
+    return await Promise.resolve(keys && new Map(entries))
   }
+  return { pod: aPod(), podIp: '127.20.0.1', folder: '/pod', read, ...changes }
 }
-
-export const aRun = { pid: 42, processStart: '1000', startedAt: noon }
 
 export function anEnd(exitCode: number) {
   const reason = exitCode === 0 ? 'Completed' : 'Error'

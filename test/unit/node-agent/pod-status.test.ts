@@ -1,22 +1,43 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { podStatus } from '../../../src/local/node-agent/pod-status.ts'
-import { aContainer, aPod, aRecord, aRun, anEnd, noon } from './builders.ts'
+import {
+  containerId,
+  containerOf,
+  loadStatus,
+  newStatus,
+  runningProcess,
+  saveStatus,
+  withContainer,
+  withoutStarts,
+} from '../../../src/local/node-agent/pod-status.ts'
+import type { PodStatus } from '../../../src/local/node-agent/pod.ts'
+import { aContainer, aPod, anEnd, noon } from './builders.ts'
 
 const later = '2026-01-01T13:00:00.000Z'
-const surroundings = { pod: aPod(), previous: [], now: later }
+const running = { state: { running: { startedAt: noon } }, started: true, ready: true }
+const twoContainers = { containers: [aContainer(), aContainer({ name: 'side' })] }
 
-function conditions(status: ReturnType<typeof podStatus>): Record<string, string> {
+function aStatus(pod = aPod()): PodStatus {
+  return newStatus(pod, { address: '127.20.0.1', now: noon })
+}
+
+function change(status: PodStatus, part: object, name = 'main'): PodStatus {
+  return withContainer(status, { name, now: later, ...part })
+}
+
+function conditions(status: PodStatus): Record<string, string> {
   return Object.fromEntries((status.conditions ?? []).map(({ type, status: is }) => [type, is]))
 }
 
-describe('podStatus', () => {
+describe('the status of a pod', () => {
   it('is pending before anything has started', () => {
-    const status = podStatus(aRecord(), surroundings)
-    expect(status.phase).toBe('Pending')
-    expect(status.containerStatuses?.[0]?.state).toEqual({
+    expect(aStatus()).toMatchObject({ phase: 'Pending', podIP: '127.20.0.1', startTime: noon })
+    expect(containerOf(aStatus(), 'main').state).toEqual({
       waiting: { reason: 'ContainerCreating' },
     })
-    expect(conditions(status)).toEqual({
+    expect(conditions(aStatus())).toEqual({
       Initialized: 'True',
       ContainersReady: 'False',
       Ready: 'False',
@@ -24,71 +45,81 @@ describe('podStatus', () => {
   })
 
   it('is running and ready with a ready process', () => {
-    const main = { run: aRun, started: true, ready: true }
-    const status = podStatus(aRecord({ main }), surroundings)
-    expect(status).toMatchObject({ phase: 'Running', podIP: '127.20.0.1', startTime: noon })
-    expect(status.containerStatuses?.[0]).toMatchObject({
-      ready: true,
-      started: true,
-      containerID: 'process://42',
-      state: { running: { startedAt: noon } },
-    })
+    const status = change(aStatus(), running)
+    expect(status.phase).toBe('Running')
     expect(conditions(status)['Ready']).toBe('True')
   })
 
   it('is not ready while one of two containers is not', () => {
-    const pod = aPod({ containers: [aContainer(), aContainer({ name: 'side' })] })
-    const ready = { run: aRun, started: true, ready: true }
-    const record = aRecord({ main: ready, side: { ...ready, ready: false } })
-    const status = podStatus(record, { ...surroundings, pod })
-    expect(conditions(status)['Ready']).toBe('False')
-    expect(status.conditions?.at(-1)?.message).toContain('[side]')
+    const one = change(aStatus(aPod(twoContainers)), running)
+    expect(conditions(change(one, { ...running, ready: false }, 'side'))['Ready']).toBe('False')
+    expect(conditions(change(one, running, 'side'))['Ready']).toBe('True')
   })
 
   it.each([
-    ['Succeeded', anEnd(0), undefined],
-    ['Failed', anEnd(1), undefined],
-    ['Failed', anEnd(0), { reason: 'DeadlineExceeded', message: 'late' }],
-    ['Failed', undefined, undefined],
-  ])('is %s when it is over', (phase, end, failure) => {
-    const record = aRecord({ main: { end } }, { isOver: true, failure })
-    const status = podStatus(record, surroundings)
+    ['Succeeded', 0],
+    ['Failed', 1],
+  ])('is %s when its container has ended with %i', (phase, exitCode) => {
+    const status = change(aStatus(), { state: { terminated: anEnd(exitCode) } })
     expect(status.phase).toBe(phase)
-    expect(status.reason).toBe(failure?.reason)
     expect(conditions(status)['Ready']).toBe('False')
   })
 
-  it('does not tell why it will fail before it is over', () => {
+  it('is running while one of two containers has ended', () => {
+    const status = change(aStatus(aPod(twoContainers)), { state: { terminated: anEnd(0) } })
+    expect(status.phase).toBe('Running')
+  })
+
+  it('is running while its container waits for its next start', () => {
+    const state = { waiting: { reason: 'CrashLoopBackOff' } }
+    expect(change(aStatus(), { state, lastState: { terminated: anEnd(1) } }).phase).toBe('Running')
+  })
+
+  it('has failed for the reason for which the agent ended it, even with exit code 0', () => {
     const failure = { reason: 'Terminated', message: 'stopped' }
-    const status = podStatus(aRecord({ main: { run: aRun } }, { failure }), surroundings)
-    expect(status).toMatchObject({ phase: 'Running' })
-    expect(status.reason).toBeUndefined()
+    const status = withoutStarts(change(aStatus(), running), { now: later, failure })
+    expect(status.phase).toBe('Running')
+    const ended = change(status, { state: { terminated: anEnd(0) } })
+    expect(ended).toMatchObject({ phase: 'Failed', ...failure })
   })
 
-  it('shows a restarted container with its last end', () => {
-    const record = aRecord({ main: { run: aRun, end: anEnd(3), restarts: 1 } })
-    expect(podStatus(record, surroundings).containerStatuses?.[0]).toMatchObject({
-      restartCount: 1,
-      state: { running: {} },
-      lastState: { terminated: { exitCode: 3 } },
+  it('ends what waits when nothing shall be started any more', () => {
+    const waiting = change(aStatus(aPod(twoContainers)), {
+      state: { waiting: { reason: 'CrashLoopBackOff' } },
+      lastState: { terminated: anEnd(3) },
     })
-  })
-
-  it('stays pending while init containers run, and says so', () => {
-    const pod = aPod({ initContainers: [aContainer({ name: 'first' })] })
-    const status = podStatus(aRecord({ first: { run: aRun } }), { ...surroundings, pod })
-    expect(status.phase).toBe('Pending')
-    expect(status.containerStatuses?.[0]?.state?.waiting?.reason).toBe('PodInitializing')
-    expect(conditions(status)['Initialized']).toBe('False')
+    const status = withoutStarts(waiting, { now: later })
+    expect(status.phase).toBe('Failed')
+    expect(containerOf(status, 'main').state?.terminated?.exitCode).toBe(3)
+    expect(containerOf(status, 'side').state?.terminated?.reason).toBe('ContainerNotRun')
   })
 
   it('keeps the time of conditions that did not change', () => {
-    const previous = [
-      { type: 'Ready', status: 'False', lastTransitionTime: noon },
-      { type: 'Initialized', status: 'False', lastTransitionTime: noon },
-    ]
-    const times = podStatus(aRecord(), { ...surroundings, previous }).conditions
-    expect(times?.find(({ type }) => type === 'Ready')?.lastTransitionTime).toBe(noon)
-    expect(times?.find(({ type }) => type === 'Initialized')?.lastTransitionTime).toBe(later)
+    const status = change(aStatus(), running)
+    const times = new Map(status.conditions?.map((each) => [each.type, each.lastTransitionTime]))
+    expect(times.get('Initialized')).toBe(noon)
+    expect(times.get('Ready')).toBe(later)
+  })
+
+  it('names the process of a running container', () => {
+    const process = { pid: 42, started: '1000' }
+    const status = change(aStatus(), { ...running, containerID: containerId(process) })
+    expect(runningProcess(containerOf(status, 'main'))).toEqual(process)
+    const ended = change(status, { state: { terminated: anEnd(0) } })
+    expect(runningProcess(containerOf(ended, 'main'))).toBeUndefined()
+  })
+})
+
+describe('a saved status', () => {
+  it('is found again by the next agent, unless it is damaged or missing', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'node-agent-unit-'))
+    const status = change(aStatus(), running)
+    saveStatus(join(folder, 'a'), status)
+    expect(loadStatus(join(folder, 'a'))).toEqual(status)
+    mkdirSync(join(folder, 'b'))
+    writeFileSync(join(folder, 'b/status.json'), '{"phase":')
+    expect(loadStatus(join(folder, 'b'))).toBeUndefined()
+    expect(loadStatus(join(folder, 'c'))).toBeUndefined()
+    rmSync(folder, { recursive: true })
   })
 })

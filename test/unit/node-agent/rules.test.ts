@@ -1,42 +1,37 @@
 import { describe, expect, it } from 'vitest'
-import { readAgentConfig } from '../../../src/local/node-agent/config.ts'
+import { readNodeAgentConfig } from '../../../src/platform/config/node-agent.ts'
 import { parseImageMap } from '../../../src/local/node-agent/image-map.ts'
-import { nodeDraft, nodeStatus } from '../../../src/local/node-agent/node-object.ts'
-import { choosePodAddress } from '../../../src/local/node-agent/pod-address.ts'
-import { referencedNames } from '../../../src/local/node-agent/pod-sources.ts'
-import { countResult, isVerdict, portNumber } from '../../../src/local/node-agent/probes.ts'
-import { refusalsOf } from '../../../src/local/node-agent/refusal.ts'
+import { nodeDraft } from '../../../src/local/node-agent/nodes.ts'
+import { choosePodAddress } from '../../../src/local/node-agent/pod-keeper.ts'
+import { refusalsOf } from '../../../src/local/node-agent/pod.ts'
+import { countResult, isVerdict } from '../../../src/local/node-agent/probes.ts'
 import {
   kubeletBackoff,
   mustRestart,
   restartDelayMs,
 } from '../../../src/local/node-agent/restart-policy.ts'
-import { tokenWants, volumeFiles } from '../../../src/local/node-agent/volume-files.ts'
-import { aContainer, aPlace, aPod, content, noSources, noon } from './builders.ts'
+import { aContainer, aPod } from './builders.ts'
 
 describe('restarts', () => {
   it.each([
-    [1, 0],
-    [2, 10_000],
-    [3, 20_000],
-    [6, 160_000],
-    [7, 300_000],
+    [0, 0],
+    [1, 10_000],
+    [2, 20_000],
+    [5, 160_000],
+    [6, 300_000],
     [5000, 300_000],
-  ])('waits after end %i in a row for %i ms', (ends, expected) => {
-    expect(restartDelayMs(ends, kubeletBackoff)).toBe(expected)
+  ])('wait after %i restarts for %i ms', (restarts, expected) => {
+    expect(restartDelayMs(restarts, kubeletBackoff)).toBe(expected)
   })
 
   it.each([
-    { policy: 'Never', exitCode: 1, isInit: false, expected: false },
-    { policy: 'Never', exitCode: 0, isInit: true, expected: false },
-    { policy: 'OnFailure', exitCode: 1, isInit: false, expected: true },
-    { policy: 'OnFailure', exitCode: 0, isInit: false, expected: false },
-    { policy: 'Always', exitCode: 0, isInit: false, expected: true },
-    { policy: 'Always', exitCode: 0, isInit: true, expected: false },
-    { policy: 'Always', exitCode: 1, isInit: true, expected: true },
-    { policy: undefined, exitCode: 0, isInit: false, expected: true },
-  ])('follow the policy: %j', ({ policy, expected, ...end }) => {
-    expect(mustRestart(policy, end)).toBe(expected)
+    { policy: 'Never', exitCode: 1, expected: false },
+    { policy: 'OnFailure', exitCode: 1, expected: true },
+    { policy: 'OnFailure', exitCode: 0, expected: false },
+    { policy: 'Always', exitCode: 0, expected: true },
+    { policy: undefined, exitCode: 0, expected: true },
+  ])('follow the policy: %j', ({ policy, exitCode, expected }) => {
+    expect(mustRestart(policy, exitCode)).toBe(expected)
   })
 })
 
@@ -72,11 +67,6 @@ describe('probe results', () => {
     }
     expect(verdicts).toEqual([false, false, false, false, false, true, false, true])
   })
-
-  it('are sought at a port by number or by name', () => {
-    const container = aContainer({ ports: [{ name: 'web', containerPort: 8080 }] })
-    expect([portNumber(9, container), portNumber('web', container)]).toEqual([9, 8080])
-  })
 })
 
 describe('refusalsOf', () => {
@@ -98,123 +88,46 @@ describe('refusalsOf', () => {
     [{ hostNetwork: true }, 'hostNetwork'],
     [{ hostPID: true }, 'hostPID'],
     [{ hostIPC: true }, 'hostIPC'],
-    [{ volumes: [{ name: 'v', hostPath: { path: '/' } }] }, 'hostPath of volume v'],
+    [{ volumes: [{ name: 'v', hostPath: { path: '/' } }] }, 'hostPath'],
     [
       { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }] },
-      'persistentVolumeClaim of volume v',
+      'persistentVolumeClaim',
     ],
+    [{ containers: [aContainer({ livenessProbe: { grpc: { port: 1 } } })] }, 'grpc'],
     [
-      { containers: [aContainer({ securityContext: { privileged: true } })] },
-      'privileged of container main',
+      {
+        containers: [aContainer({ readinessProbe: { httpGet: { port: 1, scheme: 'HTTPS' } } })],
+      },
+      'an HTTPS probe',
     ],
-    [
-      { containers: [aContainer({ livenessProbe: { grpc: { port: 1 } } })] },
-      'a gRPC or TCP probe of container main',
-    ],
-    [{ containers: [aContainer({ lifecycle: {} })] }, 'lifecycle of container main'],
-    [{ initContainers: [aContainer({ restartPolicy: 'Always' })] }, 'a restartable init container'],
+    [{ containers: [aContainer({ lifecycle: {} })] }, 'lifecycle'],
+    [{ initContainers: [aContainer()] }, 'initContainers'],
   ])('names the point of %j', (spec, point) => {
     expect(refusalsOf(aPod(spec))).toEqual([point])
   })
 })
 
-describe('volumes', () => {
-  it('take files from Secrets, all keys or the named ones, with modes', () => {
-    const secrets = new Map([['keys', content({ a: '1', b: '2' })]])
-    const context = { place: aPlace(), sources: { ...noSources, secrets } }
-    const all = volumeFiles({ name: 'v', secret: { secretName: 'keys' } }, context)
-    expect(all.map(({ path, mode }) => [path, mode])).toEqual([
-      ['a', 0o644],
-      ['b', 0o644],
-    ])
-    const items = [{ key: 'b', path: 'sub/b', mode: 0o400 }]
-    const some = volumeFiles(
-      { name: 'v', secret: { secretName: 'keys', items, defaultMode: 0o600 } },
-      context,
-    )
-    expect(some).toEqual([{ path: 'sub/b', content: Buffer.from('2'), mode: 0o400 }])
-  })
-
-  it('complain about what is missing unless it is optional', () => {
-    const context = { place: aPlace(), sources: noSources }
-    expect(() => volumeFiles({ name: 'v', configMap: { name: 'no' } }, context)).toThrow(
-      'there is no ConfigMap no',
-    )
-    expect(volumeFiles({ name: 'v', configMap: { name: 'no', optional: true } }, context)).toEqual(
-      [],
-    )
-  })
-
-  it('name each Secret and ConfigMap that is to be read once', () => {
-    const pod = aPod({
-      volumes: [
-        { name: 'a', secret: { secretName: 's1' } },
-        {
-          name: 'b',
-          projected: { sources: [{ secret: { name: 's2' } }, { configMap: { name: 'c1' } }] },
-        },
-        { name: 'c', configMap: { name: 'c1' } },
-      ],
-      containers: [
-        aContainer({
-          env: [{ name: 'X', valueFrom: { secretKeyRef: { name: 's1', key: 'k' } } }],
-          envFrom: [{ configMapRef: { name: 'c2' } }],
-        }),
-      ],
-    })
-    expect(referencedNames(pod)).toEqual({ secrets: ['s1', 's2'], configMaps: ['c1', 'c2'] })
-  })
-
-  it('want tokens with audience and life time', () => {
-    const serviceAccountToken = { path: 'token', audience: 'here', expirationSeconds: 600 }
-    const sources = [{ serviceAccountToken }, { serviceAccountToken: { path: 'other' } }]
-    expect(tokenWants(aPod({ volumes: [{ name: 't', projected: { sources } }] }))).toEqual([
-      { volume: 't', path: 'token', audiences: ['here'], expirationSeconds: 600 },
-      { volume: 't', path: 'other', audiences: [], expirationSeconds: 3600 },
-    ])
-  })
-})
-
 describe('a Node', () => {
-  const machine = {
-    cpus: 2,
-    memoryBytes: 2 ** 30,
-    architecture: 'amd64' as const,
-    kernelVersion: '6',
-    bootId: 'b',
-  }
-  const shape = { name: 'n-1', gpus: 0, since: noon, machine }
-
-  it('without GPUs has no GPU labels, but the taint', () => {
-    const { metadata, spec } = nodeDraft(shape)
-    expect(Object.keys(metadata.labels ?? {}).join()).not.toContain('nvidia')
+  it('has the taint, and labels that call its GPUs simulated if it has any', () => {
+    const { metadata, spec } = nodeDraft({ name: 'n-1', gpus: 0 })
+    expect(Object.keys(metadata.labels ?? {}).join()).not.toMatch(/nvidia|gpu/)
     expect(spec?.taints?.[0]?.key).toBe('atelier.dev/process-node')
-  })
-
-  it('reports the machine and whether it is ready', () => {
-    const status = nodeStatus({ ...shape, gpus: 3 }, { now: noon, isReady: false })
-    expect(status.capacity).toEqual({
-      cpu: '2',
-      memory: '1048576Ki',
-      pods: '110',
-      'nvidia.com/gpu': '3',
+    expect(nodeDraft({ name: 'n-1', gpus: 2 }).metadata.labels).toMatchObject({
+      'atelier.dev/simulated-gpu': 'true',
+      'nvidia.com/gpu.count': '2',
     })
-    expect(status.conditions?.find(({ type }) => type === 'Ready')?.status).toBe('False')
   })
 })
 
 describe('the image map', () => {
-  it('gives every image the common paths and its own', () => {
-    const images = parseImageMap({
+  it('names the program of each image and the paths of all', () => {
+    const { images, paths } = parseImageMap({
       paths: { '/models': '/repo/models' },
-      'a:1': { command: ['node'], paths: { '/data': '/repo/data' } },
-      'b:1': { command: ['sh'] },
+      'a:1': { command: ['node'] },
     })
-    expect(images.get('a:1')?.rewrites).toEqual([
-      { from: '/models', to: '/repo/models' },
-      { from: '/data', to: '/repo/data' },
-    ])
-    expect(images.get('b:1')?.rewrites).toHaveLength(1)
+    expect(images.get('a:1')).toEqual({ command: ['node'], environment: {} })
+    expect(images.get('paths')).toBeUndefined()
+    expect(paths).toEqual({ '/models': '/repo/models' })
   })
 
   it.each([
@@ -231,18 +144,18 @@ describe('the configuration', () => {
   const least = { KUBECONFIG: '/k', ATELIER_NODE_FOLDER: '/f', ATELIER_IMAGE_MAP: '/i' }
 
   it('refuses foreign Nodes and has a prefix unless told otherwise', () => {
-    expect(readAgentConfig(least)).toMatchObject({
+    expect(readNodeAgentConfig(least)).toMatchObject({
       allowForeignNodes: false,
       nodePrefix: 'atelier-node',
     })
     const told = { ...least, ATELIER_NODE_ALLOW_FOREIGN: 'true', ATELIER_NODE_PREFIX: 'mine' }
-    expect(readAgentConfig(told)).toMatchObject({ allowForeignNodes: true, nodePrefix: 'mine' })
+    expect(readNodeAgentConfig(told)).toMatchObject({ allowForeignNodes: true, nodePrefix: 'mine' })
   })
 
   it.each([
     ['ATELIER_NODE_PREFIX', 'Not A Label'],
     ['ATELIER_NODE_ALLOW_FOREIGN', 'perhaps'],
   ])('names %s when it is %j', (name, value) => {
-    expect(() => readAgentConfig({ ...least, [name]: value })).toThrow(name)
+    expect(() => readNodeAgentConfig({ ...least, [name]: value })).toThrow(name)
   })
 })
