@@ -1,6 +1,6 @@
 import { decode } from 'fast-png'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { eventually, startTestAtelier, type TestAtelier } from '../support/atelier.ts'
+import { pollUntil, startTestAtelier, type TestAtelier } from '../support/atelier.ts'
 import { testEnvironment } from '../support/environment.ts'
 
 let atelier: TestAtelier
@@ -43,7 +43,7 @@ describe('a picture asked for over REST', () => {
     const member = await atelier.signIn('department_member')
     const accepted = await member.submit(request)
     expect(accepted.cost.held).toBe('1')
-    const job = await eventually(
+    const job = await pollUntil(
       async () => await member.job(accepted.id),
       ({ state }) => state === 'Completed',
     )
@@ -65,7 +65,7 @@ describe('a picture asked for over REST', () => {
     const digests = await Promise.all(
       [1, 2].map(async () => {
         const { id } = await member.submit(request)
-        const done = await eventually(
+        const done = await pollUntil(
           async () => await member.job(id),
           ({ state }) => state === 'Completed',
         )
@@ -104,12 +104,12 @@ describe('a job applied with kubectl', () => {
     const place = { namespace: 'vision', department: 'vision', name: 'by-kubectl' }
     const applied = await atelier.kubectl(['apply', '-f', '-'], sample(place))
     expect(applied.stderr).toBe('')
-    await eventually(
+    await pollUntil(
       async () => await reasonOf('vision', 'by-kubectl'),
       (reason) => reason === 'Completed',
     )
     const lead = await atelier.signIn('department_admin')
-    const jobs = await eventually(
+    const jobs = await pollUntil(
       async () => await lead.jobs(),
       (all) =>
         all.some(({ resource, cost }) => resource?.name === 'by-kubectl' && cost.charged !== null),
@@ -136,7 +136,7 @@ describe('a job applied with kubectl', () => {
     const place = { namespace: 'vision', department: 'vision', name: 'no-model' }
     const text = sample(place).replace('{ name: demo }', '{ name: nothing-like-it }')
     await atelier.kubectl(['apply', '-f', '-'], text)
-    const wide = await eventually(
+    const wide = await pollUntil(
       async () =>
         (await atelier.kubectl(['get', 'genjob', '-n', 'vision', 'no-model', '-o', 'json'])).stdout,
       (stdout) => stdout.includes('ModelNotFound'),
@@ -151,12 +151,12 @@ describe('cancelling', () => {
     const member = await atelier.signIn('department_member')
     const long = { ...request, parameters: { ...request.parameters, steps: 100, batchCount: 100 } }
     const { id } = await member.submit(long)
-    await eventually(
+    await pollUntil(
       async () => await member.job(id),
       ({ progress }) => (progress?.stepsDone ?? 0) > 0,
     )
     expect((await member.cancel(id)).ok).toBe(true)
-    const ended = await eventually(
+    const ended = await pollUntil(
       async () => await member.job(id),
       ({ state, cost }) => state === 'Cancelled' && cost.charged !== null,
     )
@@ -172,7 +172,7 @@ describe('cancelling', () => {
       'jsonpath={.metadata.uid}',
     ])
     const own = ['get', 'pods,jobs', '-A', '-l', `atelier.dev/job-uid=${uid.stdout}`, '-o', 'name']
-    const left = await eventually(
+    const left = await pollUntil(
       async () => (await atelier.kubectl(own)).stdout,
       (stdout) => !stdout.includes('pod/'),
     )

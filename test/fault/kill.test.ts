@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { eventually, startTestAtelier, type TestAtelier } from '../support/atelier.ts'
+import { pollUntil, startTestAtelier, type TestAtelier } from '../support/atelier.ts'
 import { testEnvironment } from '../support/environment.ts'
 import type { RestSession } from '../support/rest-session.ts'
 
@@ -52,14 +52,14 @@ test.each(victims)(
   async (victim) => {
     const before = await balance()
     const ids = await submitAll(victim)
-    await eventually(
+    await pollUntil(
       async () => await openJobs(ids),
       (open) => open.length <= jobCount - 2,
       120_000,
     )
     await kill(victim)
     await restart(victim)
-    await eventually(
+    await pollUntil(
       async () => await openJobs(ids),
       (open) => open.length === 0,
       300_000,
@@ -82,7 +82,7 @@ async function balance(): Promise<number> {
 
 async function expectNoDrift(): Promise<void> {
   const admin = await atelier.signIn('super_admin')
-  const audit = await eventually(
+  const audit = await pollUntil(
     async () => (await (await admin.request('/v1/system/audit')).json()) as { drift: number },
     ({ drift }) => drift === 0,
   )

@@ -2,7 +2,7 @@ import { startListWatch } from '../../src/platform/kube/list-watch.ts'
 import { openKubeClient } from '../../src/platform/kube/client.ts'
 import { generationJobs } from '../../src/platform/kube/resources.ts'
 import { systemClock } from '../../src/platform/clock/system-clock.ts'
-import { eventually, type TestAtelier } from '../support/atelier.ts'
+import { pollUntil, type TestAtelier } from '../support/atelier.ts'
 import type { TestEnvironment } from '../support/environment.ts'
 import { countWrites, type Writes } from './api-server-writes.ts'
 import { describeTimes, medianOf, printRow, printTitle } from './print.ts'
@@ -66,7 +66,7 @@ function isBackground(name: string): boolean {
 
 async function settled(atelier: TestAtelier): Promise<void> {
   const member = await atelier.signIn('department_member')
-  await eventually(
+  await pollUntil(
     async () => await member.jobs(),
     (jobs) => jobs.every(({ cost }) => cost.charged !== null),
   )

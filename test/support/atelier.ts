@@ -51,7 +51,8 @@ export async function startTestAtelier(
   const signal = new AbortController().signal
   const supervisor = new Supervisor({ logFolder: join(folder, 'logs'), record, signal })
   const ports = await freePorts()
-  await prepareCluster(environment.kubeconfigPath)
+  await withAdmin(environment, deleteJobs)
+  await withAdmin(environment, applySamples)
   const redis = await openRedis(supervisor, { folder: join(folder, 'redis'), port: ports.redis })
   const atelier = await startAtelier(supervisor, {
     kubeconfigPath: environment.kubeconfigPath,
@@ -76,8 +77,7 @@ export async function startTestAtelier(
     processes: () => supervisor.processes,
     kubectl: async (args, input) => await runKubectl(environment, { args, input }),
     stop: async () => {
-      const client = openAdminClient(environment.kubeconfigPath)
-      await deleteJobs(client).finally(async () => await client.close())
+      await withAdmin(environment, deleteJobs)
       await atelier.stop()
       await supervisor.stopAll()
       await rm(folder, { recursive: true, force: true })
@@ -85,11 +85,13 @@ export async function startTestAtelier(
   }
 }
 
-async function prepareCluster(kubeconfigPath: string): Promise<void> {
+async function withAdmin(
+  { kubeconfigPath }: TestEnvironment,
+  work: (client: KubeClient) => Promise<void>,
+): Promise<void> {
   const client = openAdminClient(kubeconfigPath)
   try {
-    await deleteJobs(client)
-    await applySamples(client)
+    await work(client)
   } finally {
     await client.close()
   }
@@ -144,7 +146,7 @@ async function runKubectl(
 }
 
 /** Asks until the fact holds; fails with the last answer when it never does. */
-export async function eventually<T>(
+export async function pollUntil<T>(
   ask: () => Promise<T>,
   holds: (answer: T) => boolean,
   limitMs = 60_000,

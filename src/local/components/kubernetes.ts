@@ -105,6 +105,8 @@ async function startApiServer(
       `--service-account-signing-key-file=${serviceAccountKey}`,
       '--service-cluster-ip-range=10.0.0.0/24',
       '--endpoint-reconciler-type=none',
+      // As most clusters: device plugins need it, and our own policies must be what refuses.
+      '--allow-privileged=true',
       '--profiling=false',
     ]),
     ready: (signal) => answersOk(`https://127.0.0.1:${ports.kubernetes}/readyz`, { tls, signal }),

@@ -1,13 +1,10 @@
 import { join } from 'node:path'
 import type { ProcessStart, RunFolder } from './container-process.ts'
 import { type PodPlace, expand, resolveEnvironment } from './environment.ts'
-import type { Image } from './image-map.ts'
+import type { Image, PathRewrite } from './image-map.ts'
 import type { Container } from './pod.ts'
 
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-
-/** A path inside the container and the folder or file on this machine that stands for it. */
-export type PathRewrite = readonly [from: string, to: string]
 
 export type ProcessPlan = ProcessStart & {
   /** For what is started in the container later: exec probes. */
@@ -17,8 +14,6 @@ export type ProcessPlan = ProcessStart & {
 type PlanContext = {
   readonly place: PodPlace
   readonly image: Image
-  /** Paths inside the image. */
-  readonly paths: Readonly<Record<string, string>>
   readonly files: RunFolder
 }
 
@@ -28,7 +23,7 @@ type PlanContext = {
  */
 export async function planContainer(
   container: Container,
-  { place, image, paths, files }: PlanContext,
+  { place, image, files }: PlanContext,
 ): Promise<ProcessPlan> {
   const { terminationMessagePath = '/dev/termination-log', volumeMounts = [] } = container
   const { command = image.command, args = [], workingDir = image.workingFolder } = container
@@ -36,12 +31,12 @@ export async function planContainer(
   const base = { PATH: searchPath, HOME: folder, HOSTNAME: pod.metadata.name, ...image.environment }
   const variables = await resolveEnvironment(container, base, place)
   const rewrites: readonly PathRewrite[] = [
-    [terminationMessagePath, files.messageFile],
-    ...volumeMounts.map(({ name, mountPath, subPath = '' }): PathRewrite => [
-      mountPath,
-      join(volumesFolder(folder), name, subPath),
-    ]),
-    ...Object.entries(paths),
+    { from: terminationMessagePath, to: files.messageFile },
+    ...volumeMounts.map(({ name, mountPath, subPath = '' }) => ({
+      from: mountPath,
+      to: join(volumesFolder(folder), name, subPath),
+    })),
+    ...image.rewrites,
   ]
   const environment = [...variables].map(([name, value]) => [name, rewritePath(value, rewrites)])
   return {
@@ -66,10 +61,10 @@ export function volumesFolder(podFolder: string): string {
  */
 export function rewritePath(text: string, rewrites: readonly PathRewrite[]): string {
   const [best] = rewrites
-    .map(([from, to]) => [withoutEndSlash(from), withoutEndSlash(to)] as const)
-    .filter(([from]) => text === from || text.startsWith(`${from}/`))
-    .toSorted(([left], [right]) => right.length - left.length)
-  return best === undefined ? text : best[1] + text.slice(best[0].length)
+    .map(({ from, to }) => ({ from: withoutEndSlash(from), to: withoutEndSlash(to) }))
+    .filter(({ from }) => text === from || text.startsWith(`${from}/`))
+    .toSorted((left, right) => right.from.length - left.from.length)
+  return best === undefined ? text : best.to + text.slice(best.from.length)
 }
 
 function withoutEndSlash(path: string): string {

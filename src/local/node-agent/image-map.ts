@@ -10,23 +10,24 @@ const imageEntry = z.strictObject({
   workingFolder: absolutePath.optional(),
   environment: z.record(z.string(), z.string()).default({}),
 })
-export type Image = Readonly<z.output<typeof imageEntry>>
+/** A path inside the container and the folder or file on this machine that stands for it. */
+export type PathRewrite = { readonly from: string; readonly to: string }
+/** `rewrites`: paths that exist inside the image. */
+export type Image = Readonly<z.output<typeof imageEntry>> & {
+  readonly rewrites: readonly PathRewrite[]
+}
+export type ImageMap = ReadonlyMap<string, Image>
 
 /** `{ "paths": {…}, "<image>": {…} }`: what runs in place of each container image. */
 const imageMapFile = z
   .object({ paths: z.record(absolutePath, absolutePath).default({}) })
   .catchall(imageEntry)
 
-export type ImageMap = {
-  /** Paths that exist inside the images, and where they lie on this machine. */
-  readonly paths: Readonly<Record<string, string>>
-  readonly images: ReadonlyMap<string, Image>
-}
-
 /** Turns the parsed JSON of an image map file into images; throws a ZodError. */
 export function parseImageMap(json: unknown): ImageMap {
   const { paths, ...images } = imageMapFile.parse(json)
-  return { paths, images: new Map(Object.entries(images)) }
+  const rewrites = Object.entries(paths).map(([from, to]) => ({ from, to }))
+  return new Map(Object.entries(images).map(([name, image]) => [name, { ...image, rewrites }]))
 }
 
 /** Reads the image map. Throws `platform.misconfigured` that names the file and what is wrong. */

@@ -174,8 +174,8 @@ export class PodWorker {
       const message = `a process node cannot honour: ${refusals.join(', ')}`
       return this.stop({ graceMs: 0, failure: { reason: 'UnsupportedByProcessNode', message } })
     }
-    const { images } = this.#context.imageMap
-    const unmapped = this.#pod.spec.containers.find(({ image = '' }) => !images.has(image))
+    const { imageMap } = this.#context
+    const unmapped = this.#pod.spec.containers.find(({ image = '' }) => !imageMap.has(image))
     // As with a kubelet, such a pod waits until somebody deletes it.
     if (unmapped !== undefined) {
       return this.#wait('ErrImagePull', `image ${unmapped.image} is not in the image map`)
@@ -255,10 +255,9 @@ export class PodWorker {
 
   /** The process of a container; exec probes run in the same surroundings. */
   async #plan(container: Container, files: RunFolder): Promise<ProcessPlan> {
-    const { paths, images } = this.#context.imageMap
-    const image = images.get(container.image ?? '')
+    const image = this.#context.imageMap.get(container.image ?? '')
     assert(image !== undefined, 'pods with unmapped images are not started')
-    const context = { place: this.#place, image, paths, files }
+    const context = { place: this.#place, image, files }
     const plan = this.#plans.get(files.folder) ?? (await planContainer(container, context))
     this.#plans.set(files.folder, plan)
     return plan

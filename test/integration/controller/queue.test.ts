@@ -42,8 +42,11 @@ describe('the queue', () => {
     })
     await world.startController()
     await world.createJob({}, 'large')
-    const job = await until(world, { name: 'large', type: 'Admitted', is: 'False/Queued' })
-    expect(messageOf(job, 'Admitted')).toContain('No Node is large enough')
+    await until(world, { name: 'large', type: 'Admitted', is: 'False/Queued' })
+    await eventually(async () => {
+      const job = await world.getJob('large')
+      expect(messageOf(job, 'Admitted')).toContain('No Node is large enough')
+    })
   })
 
   it('gives nothing away on Nodes that are not ready', async () => {

@@ -1,9 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import {
-  type PathRewrite,
-  planContainer,
-  rewritePath,
-} from '../../../src/local/node-agent/container-plan.ts'
+import { planContainer, rewritePath } from '../../../src/local/node-agent/container-plan.ts'
 import { runFolder } from '../../../src/local/node-agent/container-process.ts'
 import { expand, resolveEnvironment } from '../../../src/local/node-agent/environment.ts'
 import { aContainer, aPlace, aPod } from './builders.ts'
@@ -38,9 +34,9 @@ describe('expand', () => {
 })
 
 describe('rewritePath', () => {
-  const rewrites: readonly PathRewrite[] = [
-    ['/models', '/host/models'],
-    ['/models/cache/', '/host/volume/'],
+  const rewrites = [
+    { from: '/models', to: '/host/models' },
+    { from: '/models/cache/', to: '/host/volume/' },
   ]
   it.each([
     ['/models', '/host/models'],
@@ -111,13 +107,19 @@ describe('resolveEnvironment', () => {
 })
 
 describe('planContainer', () => {
-  const image = { command: ['/usr/bin/entry'], environment: {} }
-  const paths = { '/models': '/repo/models', '/data': '/repo/data' }
+  const image = {
+    command: ['/usr/bin/entry'],
+    environment: {},
+    rewrites: [
+      { from: '/models', to: '/repo/models' },
+      { from: '/data', to: '/repo/data' },
+    ],
+  }
   const files = runFolder('/pod', 'main', 0)
   const plan = async (changes: object) => {
     const volumeMounts = [{ name: 'cache', mountPath: '/models' }]
     const container = aContainer({ volumeMounts, ...changes })
-    return await planContainer(container, { place: aPlace(), image, paths, files })
+    return await planContainer(container, { place: aPlace(), image, files })
   }
 
   it.each([

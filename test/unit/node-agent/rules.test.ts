@@ -121,13 +121,13 @@ describe('a Node', () => {
 
 describe('the image map', () => {
   it('names the program of each image and the paths of all', () => {
-    const { images, paths } = parseImageMap({
+    const images = parseImageMap({
       paths: { '/models': '/repo/models' },
       'a:1': { command: ['node'] },
     })
-    expect(images.get('a:1')).toEqual({ command: ['node'], environment: {} })
+    const rewrites = [{ from: '/models', to: '/repo/models' }]
+    expect(images.get('a:1')).toEqual({ command: ['node'], environment: {}, rewrites })
     expect(images.get('paths')).toBeUndefined()
-    expect(paths).toEqual({ '/models': '/repo/models' })
   })
 
   it.each([
