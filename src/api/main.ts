@@ -9,6 +9,7 @@ import { createRegistry } from '../platform/metrics/registry.ts'
 import { openFolderStore } from '../platform/objects/folder-store.ts'
 import { newJobId } from '../shared/domain/job-id.ts'
 import { openApiCore } from './composition.ts'
+import { transferMsMax } from './internal/object-routes.ts'
 import { createApiMetrics } from './metrics.ts'
 import { createHttpApp } from './plugins/http-app.ts'
 import { registerRequestLog } from './plugins/request-log.ts'
@@ -42,7 +43,13 @@ async function run(log: Logger): Promise<void> {
   if (config.demoAccountsFile !== undefined) {
     await publicApi.loadDemoAccounts(config.demoAccountsFile)
   }
-  const internalApp = createHttpApp({ log, publicUrl: internalUrl, newRequestId, bodyBytesMax })
+  const internalApp = createHttpApp({
+    log,
+    publicUrl: internalUrl,
+    newRequestId,
+    bodyBytesMax,
+    requestTimeoutMs: transferMsMax,
+  })
   registerRequestLog(internalApp)
   core.registerInternal(internalApp)
   const readiness = startReadiness({
@@ -53,7 +60,7 @@ async function run(log: Logger): Promise<void> {
   const metricsServer = await startMetricsServer({
     listen: config.metricsListen,
     registry,
-    ready: readiness.isReady,
+    ready: () => publicApi.app.server.listening && readiness.isReady(),
   })
   await core.start()
   await internalApp.listen(config.internalListen)

@@ -11,10 +11,13 @@ export async function writeSecretFile(path: string, text: string): Promise<strin
 }
 
 /** The file's text; made and kept when it is not there yet. */
-export async function keptText(path: string, make: () => string): Promise<string> {
+export async function keptText(
+  path: string,
+  make: () => string | Promise<string>,
+): Promise<string> {
   const kept = await readFile(path, 'utf8').catch(() => undefined)
   if (kept !== undefined) return kept
-  const made = make()
+  const made = await make()
   await writeSecretFile(path, made)
   return made
 }

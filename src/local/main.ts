@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { systemClock } from '../platform/clock/system-clock.ts'
 import { readLocalConfig } from '../platform/config/local.ts'
 import { AppError, isAppError } from '../shared/errors.ts'
-import { bannerText } from './banner.ts'
+import { type BannerFacts, bannerText } from './banner.ts'
 import { elapsed, printLine, runStep } from './bootstrap/steps.mjs'
 import {
   type Atelier,
@@ -67,10 +67,7 @@ async function run(options: StartOptions): Promise<void> {
       signal: stopping.signal,
     })
     printLine(`  ✓ from start to picture in ${elapsed(performance.now() - startedMs)}`)
-    if (options.exit) return
-    const facts = { ...options, ...atelier, currentFolder: process.cwd() }
-    printLine(bannerText(facts), process.stdout)
-    await stayUp(supervisor)
+    if (!options.exit) await stayUp(supervisor, { ...options, ...atelier })
   } finally {
     await runStep('everything stopped', () => supervisor.stopAll(), { quietUnderMs: 200 })
   }
@@ -102,8 +99,12 @@ async function start(supervisor: Supervisor, folder: string): Promise<Atelier> {
   )
 }
 
-/** Until Ctrl-C, or until a part ends by itself. */
-async function stayUp(supervisor: Supervisor): Promise<void> {
+/** Says what to do next; until Ctrl-C, or until a part ends by itself. */
+async function stayUp(
+  supervisor: Supervisor,
+  facts: Omit<BannerFacts, 'currentFolder'>,
+): Promise<void> {
+  printLine(bannerText({ ...facts, currentFolder: process.cwd() }), process.stdout)
   const stopped = new Promise<undefined>((resolve) => {
     stopping.signal.addEventListener('abort', () => resolve(undefined), { once: true })
   })

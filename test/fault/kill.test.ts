@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { pollUntil, startTestAtelier, type TestAtelier } from '../support/atelier.ts'
 import { testEnvironment } from '../support/environment.ts'
+import { longTests } from '../support/long.ts'
 import type { RestSession } from '../support/rest-session.ts'
 
 /**
  * The promise: kill -9 of any process while jobs run loses nothing and does nothing twice.
- * Each victim dies while 20 jobs are on their way and is started again.
+ * Each victim dies while jobs are on their way and is started again.
  */
-const jobCount = 20
+const jobCount = longTests ? 20 : 8
 const victims = ['api', 'controller', 'nodeAgent', 'redis'] as const
 
 let atelier: TestAtelier
@@ -48,7 +49,7 @@ async function openJobs(ids: readonly string[]) {
 }
 
 test.each(victims)(
-  'kill -9 of %s while 20 jobs run: all finish once, are charged once, drift 0',
+  `kill -9 of %s while ${jobCount} jobs run: all finish once, are charged once, drift 0`,
   async (victim) => {
     const before = await balance()
     const ids = await submitAll(victim)

@@ -17,7 +17,8 @@ export type ObjectRouteParts = {
 
 const objectParams = z.object({ '*': z.string() })
 const objectQuery = z.record(z.string(), z.unknown())
-const transferMsMax = 600_000
+/** Pods send and fetch whole pictures here: slow links get ten minutes. */
+export const transferMsMax = 600_000
 
 /**
  * Where the links of pods lead: the link is the permission, so there is no token. Bytes are

@@ -11,11 +11,13 @@ export type HttpAppOptions = {
   readonly publicUrl: string
   readonly newRequestId: () => string
   readonly bodyBytesMax: number
+  /** How long a whole request may take to arrive; longer where pods upload. */
+  readonly requestTimeoutMs?: number
 }
 
 /** No answer takes longer, unless its route says so. */
 const handlerTimeoutMs = 15_000
-const requestTimeoutMs = 30_000
+const defaultRequestTimeoutMs = 30_000
 const stopGraceMs = 5000
 
 /** A Fastify app with our limits, problem documents and headers; routes are added by the caller. */
@@ -33,7 +35,7 @@ export function createHttpApp(options: HttpAppOptions): ApiApp {
     exposeHeadRoutes: false,
     bodyLimit: bodyBytesMax,
     handlerTimeout: handlerTimeoutMs,
-    requestTimeout: requestTimeoutMs,
+    requestTimeout: options.requestTimeoutMs ?? defaultRequestTimeoutMs,
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     routerOptions: { maxParamLength: 300 },

@@ -2,16 +2,15 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Clock } from '../../shared/clock.ts'
-import { keptText, writeSecretFile } from '../files.ts'
-import { kubeconfigText } from '../kubeconfig-text.ts'
 import {
-  type Authority,
   type CertificateKey,
   type CertificateRequest,
   type Issue,
   issueCertificate,
   newAuthority,
-} from '../pki/certificate.ts'
+} from '../certificates.ts'
+import { keptText, writeSecretFile } from '../files.ts'
+import { kubeconfigText } from '../kubeconfig-text.ts'
 
 /** Files with the identities of one control plane. Paths are absolute. */
 export type Identities = {
@@ -34,11 +33,7 @@ const clients = {
   controllers: { commonName: 'system:kube-controller-manager' },
   scheduler: { commonName: 'system:kube-scheduler' },
 } as const
-const authoritySchema = z.object({
-  certificatePem: z.string(),
-  keyPem: z.string(),
-  subject: z.object({ commonName: z.string() }),
-})
+const authoritySchema = z.object({ certificatePem: z.string(), keyPem: z.string() })
 
 /**
  * Makes both authorities and the service-account key once per folder, and the short-lived
@@ -62,10 +57,10 @@ export async function makeIdentities(
     certificate: await write(`${name}.crt`, made.certificatePem),
     key: await write(`${name}.key`, made.keyPem),
   })
-  const issued = (from: Authority, request: CertificateRequest): CertificateKey =>
+  const issued = (from: CertificateKey, request: CertificateRequest): Promise<CertificateKey> =>
     issueCertificate(from, request, issue(certificateDays))
   const writeKubeconfig = async (name: KubeconfigName): Promise<string> => {
-    const client = issued(authority, { subject: clients[name], use: 'Client' })
+    const client = await issued(authority, { subject: clients[name], use: 'Client' })
     const text = kubeconfigText({
       server: options.server,
       authority: Buffer.from(authority.certificatePem),
@@ -77,12 +72,12 @@ export async function makeIdentities(
     folder,
     authority: await write('ca.crt', authority.certificatePem),
     serviceAccountKey: await keptServiceAccountKey(folder),
-    apiServer: await writeKey('apiserver', issued(authority, serverOf('kube-apiserver'))),
+    apiServer: await writeKey('apiserver', await issued(authority, serverOf('kube-apiserver'))),
     etcdAuthority: await write('etcd-ca.crt', etcdAuthority.certificatePem),
-    etcd: await writeKey('etcd', issued(etcdAuthority, serverOf('etcd'))),
+    etcd: await writeKey('etcd', await issued(etcdAuthority, serverOf('etcd'))),
     etcdClient: await writeKey(
       'etcd-client',
-      issued(etcdAuthority, { subject: { commonName: 'kube-apiserver' }, use: 'Client' }),
+      await issued(etcdAuthority, { subject: { commonName: 'kube-apiserver' }, use: 'Client' }),
     ),
     kubeconfigs: {
       admin: await writeKubeconfig('admin'),
@@ -108,9 +103,9 @@ function keyUser(client: CertificateKey): Readonly<Record<string, string>> {
   }
 }
 
-async function keptAuthority(folder: string, name: string, issue: Issue): Promise<Authority> {
-  const text = await keptText(join(folder, `${name}-authority.json`), () =>
-    JSON.stringify(newAuthority({ commonName: `atelier-${name}` }, issue)),
+async function keptAuthority(folder: string, name: string, issue: Issue): Promise<CertificateKey> {
+  const text = await keptText(join(folder, `${name}-authority.json`), async () =>
+    JSON.stringify(await newAuthority({ commonName: `atelier-${name}` }, issue)),
   )
   return authoritySchema.parse(JSON.parse(text))
 }
