@@ -146,12 +146,15 @@ describe('words', () => {
   })
 
   test('nothing names a machine path or a registry host', () => {
-    const hosts = ['proxy.golang', 'registry.npmjs', 'deb.debian', 'pypi.org', 'repo1.maven']
+    const hosts = [
+      ['proxy', 'golang'],
+      ['registry', 'npmjs'],
+      ['deb', 'debian'],
+      ['pypi', 'org'],
+      ['repo1', 'maven'],
+    ]
     const banned = new RegExp(
-      [
-        ...hosts.map((host) => host.replaceAll('.', String.raw`\.`)),
-        '(^|[^a-zA-Z0-9_./])/work/',
-      ].join('|'),
+      [...hosts.map((parts) => parts.join(String.raw`\.`)), '(^|[^a-zA-Z0-9_./])/work/'].join('|'),
     )
     const text = files.filter((path) => /\.(ts|mjs|md|json|ya?ml|sh|go)$|^\.ci\//.test(path))
     const wrong = text.filter(

@@ -28,7 +28,6 @@ export function apiSpec(settings: ProductSettings): ProcessSpec {
   const { ports } = settings
   return processSpec('api', settings, {
     metricsPort: ports.apiMetrics,
-    readyUrls: [`${urlOf(ports.api)}/openapi.json`],
     environment: {
       ATELIER_LISTEN: addressOf(ports.api),
       ATELIER_INTERNAL_LISTEN: addressOf(ports.apiInternal),
@@ -100,8 +99,6 @@ function processSpec(
   settings: ProductSettings,
   own: {
     readonly metricsPort: number
-    /** Further addresses that must answer before the process counts as ready. */
-    readonly readyUrls?: readonly string[]
     readonly environment: Readonly<Record<string, string>>
   },
 ): ProcessSpec {
@@ -118,17 +115,7 @@ function processSpec(
       ATELIER_METRICS_LISTEN: addressOf(own.metricsPort),
       ...own.environment,
     },
-    ready: (signal) => allAnswerOk(own.readyUrls ?? [], own.metricsPort, signal),
+    ready: (signal) => answersOk(`${urlOf(own.metricsPort)}/readyz`, { signal }),
     stopGraceMs: 20_000,
   }
-}
-
-async function allAnswerOk(
-  urls: readonly string[],
-  metricsPort: number,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const all = [`${urlOf(metricsPort)}/readyz`, ...urls]
-  const answers = await Promise.all(all.map((url) => answersOk(url, { signal })))
-  return answers.every(Boolean)
 }

@@ -35,7 +35,6 @@ async function runScript(script: string): Promise<string> {
   const kubectlLine = [...kubectl, '--kubeconfig', kubeconfigPath].join(' ')
   const prelude = `set -euo pipefail
 npm() { shift 3; ${kubectlLine} "$@"; }
-picture() { :; }
 `
   const { stdout } = await run(
     'bash',

@@ -4,6 +4,7 @@ import { generationJobs } from '../../src/platform/kube/resources.ts'
 import { systemClock } from '../../src/platform/clock/system-clock.ts'
 import { pollUntil, type TestAtelier } from '../support/atelier.ts'
 import type { TestEnvironment } from '../support/environment.ts'
+import type { RestSession } from '../support/rest-session.ts'
 import { countWrites, type Writes } from './api-server-writes.ts'
 import { describeTimes, medianOf, printRow, printTitle } from './print.ts'
 
@@ -34,7 +35,7 @@ export async function measureJobs(atelier: TestAtelier, conditions: Conditions):
   const before = await countWrites(client)
   const times: number[] = []
   for (let index = 0; index < jobCount; index += 1) times.push(await runOne())
-  await settled(atelier)
+  await settled(member)
   const after = await countWrites(client)
   await ended.watch.stop()
   await client.close()
@@ -59,13 +60,12 @@ function printWrites(before: Writes, after: Writes): void {
   printRow('sum without Events and Leases', total.toFixed(2))
 }
 
-/** Leases tick with time, not with jobs; Events are named apart as in docs/architecture.md. */
+/** Leases tick with time, not with jobs; Events are lost without harm. */
 function isBackground(name: string): boolean {
   return /\b(events|leases)\b/.test(name)
 }
 
-async function settled(atelier: TestAtelier): Promise<void> {
-  const member = await atelier.signIn('department_member')
+async function settled(member: RestSession): Promise<void> {
   await pollUntil(
     async () => await member.jobs(),
     (jobs) => jobs.every(({ cost }) => cost.charged !== null),

@@ -51,8 +51,10 @@ export async function startTestAtelier(
   const signal = new AbortController().signal
   const supervisor = new Supervisor({ logFolder: join(folder, 'logs'), record, signal })
   const ports = await freePorts()
-  await withAdmin(environment, deleteJobs)
-  await withAdmin(environment, applySamples)
+  await withAdmin(environment, async (client) => {
+    await deleteJobs(client)
+    await applySamples(client)
+  })
   const redis = await openRedis(supervisor, { folder: join(folder, 'redis'), port: ports.redis })
   const atelier = await startAtelier(supervisor, {
     kubeconfigPath: environment.kubeconfigPath,

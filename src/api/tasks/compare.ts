@@ -37,10 +37,13 @@ async function compareResources(deps: CompareDeps): Promise<void> {
   const byUid = new Map(listed.map((job) => [job.metadata.uid, job]))
   for (const row of rows) {
     const job = byUid.get(row.resource.uid ?? '')
-    if (job === undefined) await handleMissing(deps, row)
+    if (job === undefined) {
+      await handleMissing(deps, row)
+      continue
+    }
     // Heals whatever change was missed: projecting what is known already writes nothing.
-    else deps.project(keyOf(job))
-    if (job !== undefined && row.missingTimeMs !== null) await noteMissing(deps, row, null)
+    deps.project(keyOf(job))
+    if (row.missingTimeMs !== null) await noteMissing(deps, row, null)
   }
 }
 
