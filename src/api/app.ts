@@ -1,12 +1,15 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { registerArtifactRoutes } from './features/artifacts/routes.ts'
 import type { ArtifactService } from './features/artifacts/service.ts'
+import { registerUploadRoutes } from './features/artifacts/upload-routes.ts'
+import type { UploadService } from './features/artifacts/uploads.ts'
 import { registerDepartmentRoutes } from './features/departments/routes.ts'
 import type { DepartmentService } from './features/departments/service.ts'
 import { registerJobRoutes } from './features/jobs/routes.ts'
 import type { JobService } from './features/jobs/service.ts'
 import { registerModelRoutes } from './features/models/routes.ts'
 import type { ModelService } from './features/models/service.ts'
+import { registerSchedulerRoutes } from './features/schedulers/routes.ts'
 import { registerSessionRoutes } from './features/sessions/routes.ts'
 import type { SessionService } from './features/sessions/service.ts'
 import { registerSystemRoutes } from './features/system/routes.ts'
@@ -27,6 +30,8 @@ import type { OpenStreams } from './realtime/open-streams.ts'
 import type { JobWatch } from './realtime/watch-job.ts'
 
 const bodyBytesMax = 256 * 1024
+/** Room for a picture of 32 MiB over a slow line. */
+const requestTimeoutMs = 120_000
 
 export type PublicAppParts = {
   readonly log: FastifyBaseLogger
@@ -40,6 +45,7 @@ export type PublicAppParts = {
   readonly models: ModelService
   readonly jobs: JobService
   readonly artifacts: ArtifactService
+  readonly uploads: UploadService
   readonly system: SystemService
   readonly watch: JobWatch
   readonly streams: OpenStreams
@@ -53,7 +59,7 @@ export type PublicApp = {
 
 /** The app of the public port, ready to listen. Fails when a route declares no permission. */
 export async function createPublicApp(parts: PublicAppParts): Promise<PublicApp> {
-  const app = createHttpApp({ ...parts, bodyBytesMax })
+  const app = createHttpApp({ ...parts, bodyBytesMax, requestTimeoutMs })
   const listRoutes = guardRoutes(app)
   registerRequestLog(app)
   registerRequestMetrics(app, parts.metrics)
@@ -67,6 +73,8 @@ export async function createPublicApp(parts: PublicAppParts): Promise<PublicApp>
   registerModelRoutes(app, parts.models)
   registerJobRoutes(app, parts)
   registerArtifactRoutes(app, parts.artifacts)
+  await registerUploadRoutes(app, parts)
+  registerSchedulerRoutes(app)
   registerSystemRoutes(app, parts.system)
   const routes = listRoutes()
   registerMethodRefusals(app, routes)

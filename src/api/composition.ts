@@ -16,11 +16,13 @@ import type { Model } from '../shared/crd/model.ts'
 import { newJobId } from '../shared/domain/job-id.ts'
 import { type AccountService, openAccountService } from './features/accounts/service.ts'
 import { openAccountStore } from './features/accounts/store.ts'
+import { openPictureStore, type PictureStore } from './features/artifacts/picture-store.ts'
 import { openAttemptStore } from './features/jobs/attempts.ts'
 import { startDispatcher } from './features/jobs/dispatcher.ts'
 import { type JobEvents, openJobEvents } from './features/jobs/events.ts'
 import { type JobService, openJobService } from './features/jobs/service.ts'
 import { openJobStore } from './features/jobs/store.ts'
+import type { LinkObject } from './features/jobs/view.ts'
 import { buildInternal } from './internal/build.ts'
 import { registerInternal } from './internal/routes.ts'
 import { openCaches } from './caches.ts'
@@ -40,6 +42,8 @@ export type ApiCore = {
   readonly models: Lister<Model>
   readonly departments: Lister<Department>
   readonly objects: ObjectStore
+  readonly pictures: PictureStore
+  readonly linkObject: LinkObject
   /** Registers /internal/v1/* on the app of the internal port (errors: registerProblems). */
   readonly registerInternal: (app: FastifyInstance) => void
   /** Differences between rows, resources, holds, entries and objects. Changes nothing. */
@@ -61,7 +65,7 @@ export async function openApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
   const database = await openDatabase({ uri: deps.mongodbUri })
   await migrateDatabase(deps, database)
   const parts = buildParts(deps, database)
-  const linkObject = (key: string) => {
+  const linkObject: LinkObject = (key) => {
     const expiresMs = deps.clock.nowMs() + artifactLinkMs
     return signUrl(`${deps.publicUrl}/v1/objects`, { method: 'GET', key, expiresMs }, deps.urlKey)
   }
@@ -81,6 +85,8 @@ export async function openApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     accounts: parts.accounts,
     events: parts.events,
     objects: deps.objects,
+    pictures: parts.pictures,
+    linkObject,
     models: parts.caches.models.lister,
     departments: parts.caches.departments.lister,
     registerInternal: (app) => registerInternal(app, internal),
@@ -129,6 +135,7 @@ function buildParts(deps: ApiCoreDeps, database: Database): CoreParts {
     pubSub,
     store,
     attempts: openAttemptStore(database),
+    pictures: openPictureStore(database),
     accountStore,
     accounts,
     events,

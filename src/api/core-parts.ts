@@ -7,6 +7,7 @@ import type { Hash } from '../shared/domain/account-entry.ts'
 import type { ResourceCaches } from './caches.ts'
 import type { AccountService } from './features/accounts/service.ts'
 import type { AccountStore } from './features/accounts/store.ts'
+import type { PictureStore } from './features/artifacts/picture-store.ts'
 import type { AttemptStore } from './features/jobs/attempts.ts'
 import type { Dispatcher } from './features/jobs/dispatcher.ts'
 import type { JobEvents } from './features/jobs/events.ts'
@@ -47,6 +48,7 @@ export type CoreParts = ApiCoreDeps & {
   readonly pubSub: PubSub
   readonly store: JobStore
   readonly attempts: AttemptStore
+  readonly pictures: PictureStore
   readonly accountStore: AccountStore
   readonly accounts: AccountService
   readonly events: JobEvents

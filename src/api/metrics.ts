@@ -5,6 +5,8 @@ export type ApiMetrics = {
   readonly requestSeconds: Histogram<'route' | 'method' | 'status'>
   readonly signIns: Counter<'outcome'>
   readonly jobSubmissions: Counter<'task' | 'outcome'>
+  readonly pictureUploads: Counter<'outcome'>
+  readonly pictureUploadBytes: Counter
   readonly eventStreams: Gauge
   readonly eventStreamEnds: Counter<'reason'>
 }
@@ -29,6 +31,17 @@ export function createApiMetrics(registry: Registry): ApiMetrics {
       name: 'atelier_api_job_submissions_total',
       help: 'Submitted jobs by task and outcome: accepted, replayed or the code of the refusal',
       labelNames: ['task', 'outcome'],
+      registers,
+    }),
+    pictureUploads: new Counter({
+      name: 'atelier_api_picture_uploads_total',
+      help: 'Uploaded pictures by outcome: accepted or the code of the refusal',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    pictureUploadBytes: new Counter({
+      name: 'atelier_api_picture_upload_bytes_total',
+      help: 'Bytes of the accepted pictures',
       registers,
     }),
     eventStreams: new Gauge({

@@ -6,6 +6,7 @@ import { createPublicApp, type PublicApp } from './app.ts'
 import type { ApiCore } from './composition.ts'
 import { loadDemoAccounts } from './demo-accounts.ts'
 import { createArtifactService } from './features/artifacts/service.ts'
+import { createUploadService } from './features/artifacts/uploads.ts'
 import { createDepartmentService } from './features/departments/service.ts'
 import { createDepartmentStore } from './features/departments/store.ts'
 import { createModelService } from './features/models/service.ts'
@@ -23,7 +24,15 @@ import { createJobWatch } from './realtime/watch-job.ts'
 export type PublicApiDeps = {
   readonly core: Pick<
     ApiCore,
-    'database' | 'accounts' | 'jobs' | 'events' | 'models' | 'objects' | 'audit'
+    | 'database'
+    | 'accounts'
+    | 'jobs'
+    | 'events'
+    | 'models'
+    | 'objects'
+    | 'pictures'
+    | 'linkObject'
+    | 'audit'
   >
   readonly tokenKey: JWK
   readonly urlKey: Uint8Array
@@ -70,7 +79,8 @@ export async function openPublicApi(deps: PublicApiDeps): Promise<PublicApi> {
     departments: createDepartmentService(departmentStore),
     models: createModelService(core.models),
     jobs: core.jobs,
-    artifacts: createArtifactService({ ...deps, jobs: core.jobs, objects: core.objects }),
+    artifacts: createArtifactService({ ...deps, ...core }),
+    uploads: createUploadService({ ...core, clock }),
     system: createSystemService(core.audit),
     watch: createJobWatch({ ...core, streams, clock, heartbeatMs }),
   })

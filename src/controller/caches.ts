@@ -137,7 +137,9 @@ function watch<T extends KubeObject>(
 }
 
 function indexGenerationJob(job: GenerationJob): string[] {
-  const found = [indexKeys.uid(job.metadata.uid), indexKeys.model(job.spec.modelRef.name)]
+  const { modelRef, parameters } = job.spec
+  const names = [modelRef, ...(parameters.loras ?? [])].map(({ name }) => indexKeys.model(name))
+  const found = [indexKeys.uid(job.metadata.uid), ...new Set(names)]
   return isTerminal(job) ? found : [...found, indexKeys.open]
 }
 

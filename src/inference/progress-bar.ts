@@ -1,18 +1,18 @@
 import type { WriteStream } from 'node:tty'
 
 export type ProgressBar = {
-  readonly update: (done: number) => void
+  readonly update: (progress: { readonly done: number; readonly total: number }) => void
   readonly end: () => void
 }
 
 const width = 30
 
-/** Draws steps done on a terminal; writes nothing into a file or pipe. */
-export function startProgressBar(stream: WriteStream, total: number): ProgressBar {
+/** Draws model calls done on a terminal; writes nothing into a file or pipe. */
+export function startProgressBar(stream: WriteStream): ProgressBar {
   if (!stream.isTTY) return { update: () => {}, end: () => {} }
   return {
-    update: (done) => {
-      const filled = Math.round((width * done) / total)
+    update: ({ done, total }) => {
+      const filled = Math.round((width * done) / Math.max(1, total))
       const bar = '█'.repeat(filled) + '░'.repeat(width - filled)
       stream.write(`\r${bar} ${done}/${total} steps`)
     },

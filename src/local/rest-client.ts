@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AppError } from '../shared/errors.ts'
-import { jobView, type JobRequest, type JobView } from '../shared/wire/jobs.ts'
+import type { JobRequest } from '../shared/wire/job-requests.ts'
+import { jobView, type JobView } from '../shared/wire/jobs.ts'
 import { sessionView } from '../shared/wire/sessions.ts'
 import { serverSentEvents } from './server-sent-events.ts'
 

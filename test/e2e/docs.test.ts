@@ -38,7 +38,7 @@ npm() { shift 3; ${kubectlLine} "$@"; }
 `
   const { stdout } = await run(
     'bash',
-    ['-c', prelude + script.replaceAll('picture.png', '"$PICTURE_FILE"')],
+    ['-c', prelude + script.replaceAll(/[a-z]+\.png/g, '$PICTURES/$&')],
     {
       env: {
         PATH: process.env['PATH'],
@@ -46,7 +46,7 @@ npm() { shift 3; ${kubectlLine} "$@"; }
         ATELIER_URL: atelier.apiUrl,
         EMAIL: member?.email,
         PASSWORD: member?.password,
-        PICTURE_FILE: join(folder, 'picture.png'),
+        PICTURES: folder,
       },
       maxBuffer: 16 * 1024 * 1024,
       timeout: 120_000,
@@ -57,8 +57,11 @@ npm() { shift 3; ${kubectlLine} "$@"; }
 
 test('every line of docs/rest.md works as written and yields a picture', async () => {
   const stdout = await runScript(await scriptOf('docs/rest.md', () => true))
-  const picture = await readFile(join(folder, 'picture.png'))
-  expect(picture.subarray(1, 4).toString('latin1')).toBe('PNG')
+  for (const name of ['picture.png', 'painted.png']) {
+    const picture = await readFile(join(folder, name))
+    expect(picture.subarray(1, 4).toString('latin1')).toBe('PNG')
+  }
+  expect(stdout).toContain('hole-in-metal')
   expect(stdout).toContain('"path":"/parameters/width"')
 })
 

@@ -1,4 +1,4 @@
-import { type CaseResult, failedChecks, type GroupResult } from './measure.ts'
+import { type CaseResult, type Check, failedChecks, type GroupResult } from './measure.ts'
 import { countCases, isFailed } from './run-goldens.ts'
 
 /** Counts and worst errors of a group, then every failed and every skipped case by name. */
@@ -13,18 +13,27 @@ export function describeGroup(result: GroupResult): string {
   ].join('\n')
 }
 
-/** The largest error of each quantity; numbered quantities are taken together. */
+/**
+ * Of each quantity the error that comes closest to its tolerance, which a case may have of its
+ * own; numbered quantities are taken together.
+ */
 function worstErrors(cases: readonly CaseResult[]): readonly string[] {
-  const worst = new Map<string, { error: number; tolerance: number }>()
+  const worst = new Map<string, Check>()
   for (const check of cases.flatMap((item) => (item.kind === 'Compared' ? item.checks : []))) {
     const what = check.what.replace(/ at \d+$/, '')
-    const error = Math.max(worst.get(what)?.error ?? 0, check.error)
-    worst.set(what, { error, tolerance: check.tolerance })
+    const known = worst.get(what)
+    if (known === undefined || isCloser(check, known)) worst.set(what, check)
   }
   return [...worst].map(
     ([what, { error, tolerance }]) =>
       `  worst ${what}: ${error.toExponential(2)} (tolerance ${tolerance})`,
   )
+}
+
+/** Multiplied out, because a tolerance may be 0. */
+function isCloser(check: Check, known: Check): boolean {
+  const [here, there] = [check.error * known.tolerance, known.error * check.tolerance]
+  return here === there ? check.error > known.error : here > there
 }
 
 function describeFailure(result: CaseResult): string {

@@ -1,4 +1,5 @@
-import { type JobRequest, jobPage, type JobView, jobView } from '../../src/shared/wire/jobs.ts'
+import type { JobRequest } from '../../src/shared/wire/job-requests.ts'
+import { jobPage, type JobView, jobView } from '../../src/shared/wire/jobs.ts'
 import { sessionView } from '../../src/shared/wire/sessions.ts'
 
 const timeoutMs = 15_000

@@ -28,8 +28,8 @@ export type InternalParts = ObjectRouteParts & {
 
 const jobParams = z.object({ jobId: jobIdSchema })
 const attemptParams = jobParams.extend({ attempt: z.coerce.number().int().min(1).max(1000) })
-/** A report names at most 1,600 outputs of about 300 bytes. */
-const bodyBytesMax = 2 * 1024 * 1024
+/** A report names at most 1,600 outputs of 300 bytes and 16 changes of the inputs of 200 each. */
+const bodyBytesMax = 8 * 1024 * 1024
 
 /** The routes of the internal port; their contract is in shared/wire/internal.ts. */
 export function registerInternal(app: FastifyInstance, parts: InternalParts): void {

@@ -98,7 +98,7 @@ function nameWildcard(route: ReturnType<SwaggerTransform>): ReturnType<SwaggerTr
 type CompleteConfig = FastifyContextConfig & Required<Pick<FastifyContextConfig, 'permission'>>
 
 function completeOperation(operation: Operation, config: CompleteConfig): Operation {
-  const { permission, problems = [], answerHeaders = {} } = config
+  const { permission, problems = [], answerHeaders = {}, bodyTypes } = config
   const good = mapValues(operation.responses, (response, status) => ({
     ...response,
     ...(answerHeaders[status] !== undefined && {
@@ -107,9 +107,19 @@ function completeOperation(operation: Operation, config: CompleteConfig): Operat
   }))
   return {
     ...operation,
+    ...(bodyTypes && { requestBody: { required: true, content: filesOf(bodyTypes) } }),
     security: permission === 'Public' ? [] : [{ bearer: [] }],
     responses: { ...good, ...problemAnswers(problems, permission) },
   }
+}
+
+function filesOf(mediaTypes: readonly string[]): object {
+  return Object.fromEntries(
+    mediaTypes.map((contentMediaType) => [
+      contentMediaType,
+      { schema: { type: 'string', contentMediaType } },
+    ]),
+  )
 }
 
 function textHeader(text: string): object {

@@ -17,7 +17,7 @@ const frameworkFaults: Readonly<Record<string, ErrorCode>> = {
 const frameworkDetails: Partial<Record<ErrorCode, string>> = {
   'request.invalid': 'the request cannot be read; check its JSON, address and headers',
   'request.too_large': 'the body is larger than this address takes',
-  'request.media_type': 'send the body as application/json',
+  'request.media_type': 'this address takes no body of this media type; most take application/json',
   'platform.unavailable': 'the answer took too long; try again in a moment',
   'request.not_found': 'nothing is served at this address',
 }

@@ -12,6 +12,8 @@ declare module 'fastify' {
     permission?: RoutePermission
     /** Codes of the faults that are this route's own, for the OpenAPI document. */
     problems?: readonly ErrorCode[]
+    /** Media types of a body that is not JSON, for the OpenAPI document. */
+    bodyTypes?: readonly string[]
     /** Headers of good answers, by status and name, with a sentence each. */
     answerHeaders?: Readonly<Record<string, Readonly<Record<string, string>>>>
   }

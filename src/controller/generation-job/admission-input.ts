@@ -10,7 +10,9 @@ import { attemptState, isLive } from './attempt.ts'
 import {
   isBackingOff,
   isReserved,
-  modelReadiness,
+  type JobModels,
+  modelsAreReady,
+  modelSetOf,
   requestOf,
   type ClusterFacts,
   wantsToRun,
@@ -89,6 +91,11 @@ export function attemptId(uid: string, number: number): string {
   return `${uid}/${number}`
 }
 
+export function modelsOf({ models }: Pick<Caches, 'models'>, { spec }: GenerationJob): JobModels {
+  const loras = (spec.parameters.loras ?? []).map(({ name }) => models.get(name))
+  return { model: models.get(spec.modelRef.name), loras }
+}
+
 export type CandidateFacts = ClusterFacts & {
   readonly nowMs: number
   readonly mayBeHeld: (job: JobKey) => boolean
@@ -100,8 +107,9 @@ export function viewCandidate(
   job: GenerationJob,
   facts: CandidateFacts,
 ): Candidate | undefined {
-  const model = caches.models.get(job.spec.modelRef.name)
-  if (model === undefined || modelReadiness(job, model) !== 'Ready') return undefined
+  const models = modelsOf(caches, job)
+  const set = modelSetOf(models)
+  if (set === undefined || !modelsAreReady(job, models)) return undefined
   if (!wantsToRun(job) || isBackingOff(job, facts.nowMs)) return undefined
   const { uid } = job.metadata
   if (!isReserved(job) && !facts.mayBeHeld({ key: keyOf(job), uid })) return undefined
@@ -114,7 +122,7 @@ export function viewCandidate(
     priority: job.spec.priority,
     department: job.spec.owner.department,
     user: job.spec.owner.user,
-    request: requestOf(model, facts),
+    request: requestOf(set, facts),
     limits: limitsOf(caches, job),
   }
 }

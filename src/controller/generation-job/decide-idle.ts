@@ -2,7 +2,7 @@ import type { ConditionDraft } from '../conditions.ts'
 import type { AttemptState } from './attempt.ts'
 import { recorded } from './decide-live.ts'
 import type { Decision } from './decision.ts'
-import { isBackingOff, modelReadiness, requestOf } from './eligibility.ts'
+import { isBackingOff, modelsAreReady, modelSetOf, requestOf } from './eligibility.ts'
 import {
   admitted,
   creditsCondition,
@@ -34,11 +34,11 @@ export function decideIdle(
 }
 
 function isReadyToStart(observed: Observed): boolean {
-  const { job, model, place, nowMs } = observed
+  const { job, place, nowMs } = observed
   return (
     isHeld(observed) &&
     !job.spec.suspend &&
-    modelReadiness(job, model) === 'Ready' &&
+    modelsAreReady(job, observed) &&
     !isBackingOff(job, nowMs) &&
     place.kind === 'Admitted'
   )
@@ -58,10 +58,11 @@ function startAttempt(
   state: AttemptState,
   { allowCpu }: { readonly allowCpu: boolean },
 ): Decision {
-  const { job, model, clusterGpus } = observed
-  if (model === undefined) return { actions: [] }
+  const { job, clusterGpus } = observed
+  const models = modelSetOf(observed)
+  if (models === undefined) return { actions: [] }
   const number = state.kind === 'None' ? 1 : state.attempt.number + 1
-  const { gpus } = requestOf(model, { allowCpu, clusterGpus })
+  const { gpus } = requestOf(models, { allowCpu, clusterGpus })
   const conditions = [
     creditsCondition(observed),
     admitted,
@@ -72,7 +73,7 @@ function startAttempt(
   const message = `Attempt ${number} starts with ${gpus} GPUs.`
   return {
     actions: [
-      { kind: 'CreateAttempt', job, model, number, gpus },
+      { kind: 'CreateAttempt', job, ...models, number, gpus },
       ...writeStatus(observed, {
         conditions,
         fields: { attempt: { number }, retryTime: undefined },

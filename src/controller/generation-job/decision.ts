@@ -8,6 +8,7 @@ export type Action =
       readonly kind: 'CreateAttempt'
       readonly job: GenerationJob
       readonly model: Model
+      readonly loras: readonly Model[]
       readonly number: number
       readonly gpus: number
     }

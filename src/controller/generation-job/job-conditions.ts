@@ -1,6 +1,6 @@
 import { type ConditionDraft, findCondition } from '../conditions.ts'
 import { type AttemptState, podOf } from './attempt.ts'
-import { isReserved, modelReadiness } from './eligibility.ts'
+import { isReserved, type Readiness, readinessOf } from './eligibility.ts'
 import { attemptJobName } from './names.ts'
 import type { AttemptView, Observed, PodView } from './observed.ts'
 import { condition, keptCondition } from './status.ts'
@@ -32,14 +32,15 @@ export function creditsCondition(observed: Observed): ConditionDraft {
 
 export function modelCondition(observed: Observed): ConditionDraft {
   const type = 'ModelReady'
-  const reason = modelReadiness(observed.job, observed.model)
+  const readiness = readinessOf(observed.job, observed)
+  const { reason } = readiness
   if (reason === 'Ready') return condition({ type, status: 'True', reason })
-  return condition({ type, status: 'False', reason, message: modelMessage(observed, reason) })
+  return condition({ type, status: 'False', reason, message: modelMessage(observed, readiness) })
 }
 
-function modelMessage({ job, model }: Observed, reason: string): string | undefined {
-  const { name } = job.spec.modelRef
-  if (reason === 'ModelNotFound') return `spec.modelRef.name: there is no Model ${name}.`
+function modelMessage({ job }: Observed, found: Readiness): string | undefined {
+  const { reason, name, field, model } = found
+  if (reason === 'ModelNotFound') return `${field}: there is no Model ${name}.`
   if (reason === 'UnsupportedTask') return `spec.task: Model ${name} does not do ${job.spec.task}.`
   if (reason === 'NotVisible') return undefined
   return findCondition(model?.status?.conditions, 'Ready')?.message

@@ -3,7 +3,12 @@ import type { Draft } from '../../platform/kube/types.ts'
 import { assert } from '../../shared/assert.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import type { Model, ModelSpec } from '../../shared/crd/model.ts'
-import { jobContainerName, podEnvironment, podPaths } from '../../shared/domain/pod-contract.ts'
+import {
+  jobContainerName,
+  loraFolderVariable,
+  podEnvironment,
+  podPaths,
+} from '../../shared/domain/pod-contract.ts'
 import {
   apiGroupVersion,
   gpuResource,
@@ -14,11 +19,14 @@ import {
 } from '../../shared/names.ts'
 import { GRACE_SECONDS, SCRATCH_SIZE, TOKEN_SECONDS } from '../limits.ts'
 import type { ControllerSettings } from '../settings.ts'
+import { type ModelSet, requestOf } from './eligibility.ts'
 import { attemptJobName, jobIdOf } from './names.ts'
 
 export type AttemptPlan = {
   readonly job: GenerationJob
   readonly model: Model
+  /** In the order of `spec.parameters.loras`. */
+  readonly loras: readonly Model[]
   readonly number: number
   readonly gpus: number
   readonly settings: ControllerSettings
@@ -91,7 +99,7 @@ function podSpec(plan: AttemptPlan): PodSpec {
       seccompProfile: { type: 'RuntimeDefault' },
     },
     containers: [inferenceContainer(plan)],
-    volumes: volumes(plan.model.spec),
+    volumes: volumes(plan),
   }
 }
 
@@ -106,32 +114,49 @@ function inferenceContainer(plan: AttemptPlan): Container {
       readOnlyRootFilesystem: true,
       capabilities: { drop: ['ALL'] },
     },
-    volumeMounts: volumeMounts(plan.model.spec),
+    volumeMounts: volumeMounts(plan),
   }
 }
 
-function environment({ job, model, number, settings }: AttemptPlan): Container['env'] {
+function environment({ job, model, loras, number, settings }: AttemptPlan): Container['env'] {
   return [
     { name: podEnvironment.jobId, value: jobIdOf(job) },
     { name: podEnvironment.attempt, value: String(number) },
     { name: podEnvironment.apiUrl, value: settings.podApiUrl },
     { name: podEnvironment.tokenFile, value: podPaths.tokenFile },
     { name: podEnvironment.modelFolder, value: modelFolder(model.spec) },
+    ...loras.map(({ spec }, index) => ({
+      name: loraFolderVariable(index),
+      value: packFolder(spec, `${podPaths.claimedLora}${index}`),
+    })),
+    { name: podEnvironment.inputsFolder, value: podPaths.inputs },
     { name: podEnvironment.graceSeconds, value: String(GRACE_SECONDS) },
     { name: podEnvironment.podIp, valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
   ]
 }
 
 /** Requests equal limits: a guaranteed pod is the last to be evicted. */
-function containerResources({ model, gpus }: AttemptPlan): Container['resources'] {
-  const { cpu, memory } = model.spec.resources
-  const amounts = { cpu, memory, ...(gpus === 0 ? {} : { [gpuResource]: String(gpus) }) }
+function containerResources(plan: AttemptPlan): Container['resources'] {
+  const { gpus } = plan
+  const amounts = { ...amountsOf(plan), ...(gpus === 0 ? {} : { [gpuResource]: String(gpus) }) }
   return { requests: amounts, limits: amounts }
 }
 
+/** Without LoRAs in the words of the Model; their shares are added in millis and bytes. */
+function amountsOf({ model, loras }: ModelSet) {
+  const { cpu, memory } = model.spec.resources
+  if (loras.length === 0) return { cpu, memory }
+  const sum = requestOf({ model, loras }, { allowCpu: false, clusterGpus: 0 })
+  return { cpu: `${sum.cpuMillis}m`, memory: String(sum.memoryBytes) }
+}
+
 /** Where the pod finds the model's files. */
-export function modelFolder({ delivery }: ModelSpec): string {
-  if (delivery.type === 'Claim') return joinPath(podPaths.claimedModels, delivery.claim?.path)
+export function modelFolder(spec: ModelSpec): string {
+  return packFolder(spec, podPaths.claimedModels)
+}
+
+function packFolder({ delivery }: ModelSpec, claimFolder: string): string {
+  if (delivery.type === 'Claim') return joinPath(claimFolder, delivery.claim?.path)
   assert(delivery.type === 'Embedded', `no pod is made for delivery ${delivery.type}`)
   return joinPath(podPaths.embeddedModels, delivery.embedded?.path)
 }
@@ -141,14 +166,14 @@ function joinPath(folder: string, path = ''): string {
   return relative === '' ? folder : `${folder}/${relative}`
 }
 
-function volumes(model: ModelSpec): Volume[] {
-  const claim = model.delivery.type === 'Claim' ? model.delivery.claim : undefined
+function volumes(plan: AttemptPlan): Volume[] {
   return [
     { name: 'token', projected: { sources: [{ serviceAccountToken: tokenSource() }] } },
     { name: 'scratch', emptyDir: { sizeLimit: SCRATCH_SIZE } },
-    ...(claim === undefined
-      ? []
-      : [{ name: 'model', persistentVolumeClaim: { claimName: claim.name, readOnly: true } }]),
+    ...claimsOf(plan).map(({ name, claimName }) => {
+      return { name, persistentVolumeClaim: { claimName, readOnly: true } }
+    }),
+    ...inputVolumes(plan.job),
   ]
 }
 
@@ -157,11 +182,40 @@ function tokenSource() {
   return { audience: internalAudience, expirationSeconds: TOKEN_SECONDS, path }
 }
 
-function volumeMounts(model: ModelSpec): VolumeMount[] {
-  const mounts = [
+function volumeMounts(plan: AttemptPlan): VolumeMount[] {
+  return [
     { name: 'token', mountPath: podPaths.tokenFolder, readOnly: true },
     { name: 'scratch', mountPath: podPaths.scratch },
+    ...claimsOf(plan).map(({ name, mountPath }) => ({ name, mountPath, readOnly: true })),
+    ...inputVolumes(plan.job).map(({ name }) => {
+      return { name, mountPath: podPaths.inputs, readOnly: true }
+    }),
   ]
-  if (model.delivery.type !== 'Claim') return mounts
-  return [...mounts, { name: 'model', mountPath: podPaths.claimedModels, readOnly: true }]
+}
+
+/** One volume per pack on a claim, also when two packs lie on the same one. */
+function claimsOf({ model, loras }: ModelSet) {
+  const packs = [
+    { name: 'model', mountPath: podPaths.claimedModels, spec: model.spec },
+    ...loras.map(({ spec }, index) => {
+      return { name: `lora-${index}`, mountPath: `${podPaths.claimedLora}${index}`, spec }
+    }),
+  ]
+  return packs.flatMap(({ name, mountPath, spec: { delivery } }) => {
+    const { claim } = delivery
+    return delivery.type === 'Claim' && claim ? [{ name, mountPath, claimName: claim.name }] : []
+  })
+}
+
+/**
+ * The ConfigMap inputs as one folder of files, each named by its index. One that does not exist is
+ * an absent file, which the pod reports; otherwise the pod would wait for it for ever.
+ */
+function inputVolumes({ spec }: GenerationJob): Volume[] {
+  const sources = (spec.inputs ?? []).flatMap(({ configMapRef }, index) => {
+    if (configMapRef === undefined) return []
+    const { name, key } = configMapRef
+    return [{ configMap: { name, optional: true, items: [{ key, path: String(index) }] } }]
+  })
+  return sources.length === 0 ? [] : [{ name: 'inputs', projected: { sources } }]
 }

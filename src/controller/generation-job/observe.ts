@@ -8,7 +8,7 @@ import { labels } from '../../shared/names.ts'
 import type { ApiClient } from '../api-client.ts'
 import type { Caches } from '../caches.ts'
 import type { AdmissionBoard } from './admission-board.ts'
-import { attemptsOf } from './admission-input.ts'
+import { attemptsOf, modelsOf } from './admission-input.ts'
 import { currentAttemptNumber } from './attempt.ts'
 import type { HoldMemory } from './hold-memory.ts'
 import { attemptJobName, jobIdOf, parseChildName } from './names.ts'
@@ -45,7 +45,7 @@ export async function observe(parts: ObserveParts, job: GenerationJob): Promise<
 function observeLocally({ caches, board, clock }: ObserveParts, job: GenerationJob): LocalFacts {
   return {
     job,
-    model: caches.models.get(job.spec.modelRef.name),
+    ...modelsOf(caches, job),
     attempts: attemptsOf(caches, job.metadata.uid),
     clusterGpus: board.gpus().total,
     nowMs: clock.nowMs(),

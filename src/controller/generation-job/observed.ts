@@ -49,6 +49,8 @@ export type Observed = Facts & { readonly place: Place }
 export type Facts = {
   readonly job: GenerationJob
   readonly model?: Model | undefined
+  /** In the order of `spec.parameters.loras`. */
+  readonly loras: readonly (Model | undefined)[]
   /** Ascending by number. */
   readonly attempts: readonly AttemptView[]
   /** The API server itself, not a cache, says that nothing of the current attempt is left. */

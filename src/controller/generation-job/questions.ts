@@ -1,6 +1,6 @@
 import { attemptState, isOutOfSight } from './attempt.ts'
 import { firstVerdict } from './checks.ts'
-import { isReserved, isTerminal, modelReadiness } from './eligibility.ts'
+import { isReserved, isTerminal, modelsAreReady } from './eligibility.ts'
 import type { Facts } from './observed.ts'
 import { expiryMs } from './times.ts'
 
@@ -21,8 +21,8 @@ export function reportNeeded(local: LocalFacts, confirmedGone: boolean): number 
 
 /** The api prices by the Model, so it is asked only when there is one that serves the job. */
 export function needsHold(local: LocalFacts): boolean {
-  const { job, model } = local
-  if (!isOpen(job) || isReserved(job) || modelReadiness(job, model) !== 'Ready') return false
+  const { job } = local
+  if (!isOpen(job) || isReserved(job) || !modelsAreReady(job, local)) return false
   const facts = { ...local, confirmedGone: false }
   return firstVerdict({ facts, state: attemptState(facts) }) === undefined
 }

@@ -46,7 +46,7 @@ function reservePlace({ board, settings }: ReconcileParts, observed: Observed, d
   for (const action of decision.actions) {
     if (action.kind !== 'CreateAttempt') continue
     const { allowCpu } = settings
-    const request = requestOf(action.model, { allowCpu, clusterGpus: observed.clusterGpus })
+    const request = requestOf(action, { allowCpu, clusterGpus: observed.clusterGpus })
     board.reserve(action.job, { number: action.number, request })
   }
 }

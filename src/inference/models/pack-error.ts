@@ -11,3 +11,9 @@ export function packError(
     cause: at.cause,
   })
 }
+
+/** The runtime's own words about a graph that it cannot open. */
+export function openError(file: string, cause: unknown): AppError {
+  const detail = cause instanceof Error ? cause.message : String(cause)
+  return packError({ file, cause }, `onnxruntime cannot open the graph: ${detail}`)
+}

@@ -1,6 +1,6 @@
 import { crc32, deflateSync } from 'node:zlib'
 import { assert } from '../../shared/assert.ts'
-import type { Picture } from '../pipelines/decode.ts'
+import type { Picture } from '../images/picture.ts'
 
 const signature = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10)
 const rgb = 2

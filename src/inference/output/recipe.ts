@@ -1,37 +1,51 @@
-export type Recipe = {
-  readonly prompt: string
-  readonly negativePrompt: string
-  readonly steps: number
-  readonly scheduler: string
-  readonly guidanceScale: number
-  readonly seed: number
-  readonly width: number
-  readonly height: number
-  readonly model: string
-  /** SHA-256 of the pack's manifest; its first ten digits are written, as others do. */
-  readonly modelDigest?: string
-}
+import type { Size } from '../images/picture.ts'
+import type { GenerateRequest } from '../runner/protocol.ts'
+import { strengthOf } from '../pipelines/request.ts'
+
+type Made = { readonly picture: Size; readonly seed: number }
+type Pair = readonly [string, string | number | undefined]
 
 /**
  * The `parameters` text in the form of AUTOMATIC1111's web UI, which many viewers and managers
  * read: prompt, negative prompt, then one line of `Key: value` pairs.
  */
-export function formatRecipe(recipe: Recipe): string {
-  const pairs: readonly (readonly [string, string | number])[] = [
-    ['Steps', recipe.steps],
-    ['Sampler', recipe.scheduler],
-    ['CFG scale', recipe.guidanceScale],
-    ['Seed', recipe.seed],
-    ['Size', `${recipe.width}x${recipe.height}`],
-    ...(recipe.modelDigest === undefined
-      ? []
-      : [['Model hash', recipe.modelDigest.slice(0, 10)] as const]),
-    ['Model', recipe.model],
+export function formatRecipe(request: GenerateRequest, made: Made): string {
+  const { prompt, negativePrompt = '', model } = request
+  const pairs: readonly Pair[] = [
+    ['Steps', request.steps],
+    ['Sampler', request.scheduler ?? 'model default'],
+    ['CFG scale', request.guidanceScale],
+    ['Seed', made.seed],
+    ['Size', `${made.picture.width}x${made.picture.height}`],
+    // The first ten digits of the manifest's SHA-256 are written, as others do.
+    ['Model hash', model.digest?.slice(0, 10)],
+    ['Model', model.name],
+    ...inputPairs(request),
+    ['LoRA', request.loras.map(({ name, scale }) => `${name}:${scale}`).join(', ') || undefined],
     ['Version', 'atelier'],
   ]
-  const negative = recipe.negativePrompt === '' ? '' : `Negative prompt: ${recipe.negativePrompt}\n`
-  const line = pairs.map(([key, value]) => `${key}: ${quote(String(value))}`).join(', ')
-  return `${recipe.prompt}\n${negative}${line}`
+  const negative = negativePrompt === '' ? '' : `Negative prompt: ${negativePrompt}\n`
+  const line = pairs.flatMap(([key, value]) =>
+    value === undefined ? [] : [`${key}: ${quote(String(value))}`],
+  )
+  return `${prompt}\n${negative}${line.join(', ')}`
+}
+
+function inputPairs(request: GenerateRequest): readonly Pair[] {
+  const { task, resizeMode, maskBlur, inpaintArea, maskPadding } = request
+  if (task === 'TextToImage') return []
+  const shared: readonly Pair[] = [
+    ['Denoising strength', strengthOf(request)],
+    ['Resize mode', resizeMode],
+  ]
+  if (task === 'ImageToImage') return shared
+  const onlyMasked = inpaintArea === 'MaskedOnly'
+  return [
+    ...shared,
+    ['Mask blur', maskBlur],
+    ['Inpaint area', onlyMasked ? 'Only masked' : undefined],
+    ['Masked area padding', onlyMasked ? maskPadding : undefined],
+  ]
 }
 
 /** Values that hold a separator are written as JSON texts. */

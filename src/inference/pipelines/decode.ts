@@ -1,27 +1,43 @@
-import { roundHalfEven } from '../schedulers/arrays.ts'
+import { AppError } from '../../shared/errors.ts'
+import type { Picture } from '../images/picture.ts'
 import type { FloatTensor } from '../runtime/component.ts'
-import type { StableDiffusion } from './stable-diffusion.ts'
+import { roundHalfEven } from '../schedulers/arrays.ts'
+import type { DiffusionModel } from './model.ts'
 
-/** 8-bit RGB, row by row. */
-export type Picture = {
-  readonly width: number
-  readonly height: number
-  readonly pixels: Uint8Array
+/**
+ * Latents [1, channels, h, w] → picture. Values that are not finite would become black pixels;
+ * they are refused as `inference.unsupported`.
+ */
+export async function decodeLatents(model: DiffusionModel, latents: FloatTensor): Promise<Picture> {
+  requireFinite(latents, 'the UNet')
+  const decoder = await model.parts.open('vae_decoder')
+  const outputs = await decoder.run({ [decoder.inputs[0].name]: unscaleLatents(model, latents) })
+  const sample = outputs[decoder.outputs[0].name]
+  requireFinite(sample, 'vae_decoder')
+  return toPicture(sample)
 }
 
-/** Latents [1, 4, h, w] → picture. */
-export async function decodeLatents(
-  model: Pick<StableDiffusion, 'decoder' | 'settings'>,
-  latents: FloatTensor,
-): Promise<Picture> {
-  const { latentScale } = model.settings
-  const unscaled = { ...latents, data: latents.data.map((value) => value / latentScale) }
-  const outputs = await model.decoder.run({ latent_sample: unscaled })
-  return toPicture(outputs[model.decoder.outputs[0].name])
+function unscaleLatents({ settings }: DiffusionModel, { data, shape }: FloatTensor): FloatTensor {
+  const { scale, means, deviations } = settings.latents
+  if (means === undefined || deviations === undefined) {
+    return { data: data.map((value) => value / scale), shape }
+  }
+  const size = data.length / shape[1]
+  const values = data.map((value, i) => {
+    const channel = Math.floor(i / size)
+    return (value * deviations[channel]) / scale + means[channel]
+  })
+  return { data: values, shape }
+}
+
+function requireFinite({ data }: FloatTensor, source: string): void {
+  if (data.every(Number.isFinite)) return
+  const message = `${source} made values that are not finite; a float16 model may have overflowed`
+  throw new AppError('inference.unsupported', message)
 }
 
 /** [1, 3, H, W] in −1..1 → bytes, rounded as diffusers and numpy do. */
-function toPicture({ data, shape }: FloatTensor): Picture {
+export function toPicture({ data, shape }: FloatTensor): Picture {
   const [, , height, width] = shape
   const size = width * height
   const pixels = new Uint8Array(size * 3)

@@ -67,5 +67,6 @@ function describe(image: GeneratedImage): Omit<Output, 'key'> {
     width: image.width,
     height: image.height,
     seed: image.seed,
+    ...(image.inputChanges.length > 0 && { inputChanges: [...image.inputChanges] }),
   }
 }

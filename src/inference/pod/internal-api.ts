@@ -30,6 +30,8 @@ export type InternalApi = {
   /** Takes the JSON text itself: its digest is in the termination message. */
   readonly report: (body: string, signal: AbortSignal) => Promise<void>
   readonly put: (upload: PutRequest, signal: AbortSignal) => Promise<void>
+  /** Follows a signed link; an object of another size than announced is refused unread. */
+  readonly get: (object: GetRequest, signal: AbortSignal) => Promise<Uint8Array>
 }
 
 export type PutRequest = {
@@ -37,6 +39,8 @@ export type PutRequest = {
   readonly bytes: Uint8Array
   readonly contentType: string
 }
+
+export type GetRequest = { readonly url: string; readonly sizeBytes: number }
 
 const problemCode = z.object({ code: z.string().optional(), detail: z.string().optional() })
 
@@ -71,14 +75,37 @@ export function openInternalApi(options: InternalApiOptions): InternalApi {
       await call('report', { body, signal })
     },
     put: (upload, signal) => putObject(upload, { signal, timeoutMs: options.timeoutMs }),
+    get: (object, signal) => getObject(object, { signal, timeoutMs: options.timeoutMs }),
   }
 }
 
+type CallLimits = { readonly signal: AbortSignal; readonly timeoutMs: number }
+
+async function getObject(
+  { url, sizeBytes }: GetRequest,
+  { signal, timeoutMs }: CallLimits,
+): Promise<Uint8Array> {
+  const response = await fetch(url, {
+    signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+  })
+  if (!response.ok) throw errorOf(response.status, await response.text())
+  const bytes = new Uint8Array(sizeBytes)
+  let read = 0
+  for await (const chunk of response.body ?? []) {
+    if (read + chunk.length > sizeBytes) throw wrongSize(sizeBytes)
+    bytes.set(chunk, read)
+    read += chunk.length
+  }
+  if (read < sizeBytes) throw wrongSize(sizeBytes)
+  return bytes
+}
+
+function wrongSize(sizeBytes: number): Error {
+  return new Error(`the object store sent another number of bytes than the announced ${sizeBytes}`)
+}
+
 /** The URL itself is the permission: no token goes to the object store. */
-async function putObject(
-  upload: PutRequest,
-  limits: { readonly signal: AbortSignal; readonly timeoutMs: number },
-): Promise<void> {
+async function putObject(upload: PutRequest, limits: CallLimits): Promise<void> {
   const response = await fetch(upload.url, {
     method: 'PUT',
     headers: { 'content-type': upload.contentType },

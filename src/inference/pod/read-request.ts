@@ -1,20 +1,27 @@
 import { assert } from '../../shared/assert.ts'
-import type { Parameters, Task } from '../../shared/crd/generation-job.ts'
-import { isSchedulerName, schedulerNames } from '../../shared/domain/job-schedulers.ts'
+import {
+  isPictureTask,
+  type Parameters,
+  pictureTasks,
+  type Task,
+} from '../../shared/crd/generation-job.ts'
+import { findSchedulerName, schedulerNames } from '../../shared/domain/job-schedulers.ts'
 import { AppError, type FieldError } from '../../shared/errors.ts'
 import type { Manifest } from '../models/manifest.ts'
-import type { TextToImageRequest } from '../pipelines/text-to-image.ts'
+import type { GenerateRequest } from '../runner/protocol.ts'
 
 type Request = { readonly task: Task; readonly parameters: Parameters }
 type Check = { readonly path: string; readonly message: string; readonly violated: boolean }
+
+/** A job without its files. */
+export type PictureRequest = Omit<GenerateRequest, 'inputs' | 'loras' | 'model'>
 
 /**
  * Turns a job's parameters into a request for the pipeline. The api has filled and checked them;
  * this is the last door, and it knows what this very model and program can do.
  * @throws AppError request.invalid that names every bad field.
  */
-export function readTextToImage(request: Request, model: Manifest): TextToImageRequest {
-  const { parameters } = request
+export function readRequest(request: Request, model: Manifest): PictureRequest {
   const errors: readonly FieldError[] = checksOf(request, model)
     .filter((check) => check.violated)
     .map(({ path, message }) => ({ path, message }))
@@ -22,25 +29,25 @@ export function readTextToImage(request: Request, model: Manifest): TextToImageR
     const text = errors.map(({ path, message }) => `${path} ${message}`).join('; ')
     throw new AppError('request.invalid', text, { fields: errors })
   }
-  const { prompt, width, height, steps, guidanceScale, seed, scheduler } = parameters
+  const { batchCount = 1, batchSize = 1, loras: _packs, ...parameters } = request.parameters
+  const { prompt, width, height, steps, guidanceScale, seed } = parameters
   // The checks refused a request in which one of these is absent; this tells the compiler.
+  assert(isPictureTask(request.task), 'checked')
   assert(prompt !== undefined && width !== undefined && height !== undefined, 'checked')
   assert(steps !== undefined && guidanceScale !== undefined && seed !== undefined, 'checked')
   return {
+    ...parameters,
+    task: request.task,
     prompt,
-    negativePrompt: parameters.negativePrompt ?? '',
     width,
     height,
     steps,
     guidanceScale,
     seed,
-    ...(scheduler !== undefined && { scheduler }),
-    images: countImages(parameters),
+    promptSyntax: parameters.promptSyntax ?? 'Plain',
+    promptOverflow: parameters.promptOverflow ?? 'Chunk',
+    images: batchCount * batchSize,
   }
-}
-
-function countImages({ batchCount = 1, batchSize = 1 }: Parameters): number {
-  return batchCount * batchSize
 }
 
 function checksOf({ task, parameters }: Request, model: Manifest): readonly Check[] {
@@ -48,8 +55,8 @@ function checksOf({ task, parameters }: Request, model: Manifest): readonly Chec
   return [
     {
       path: 'task',
-      message: `is ${task}; this program makes TextToImage only`,
-      violated: task !== 'TextToImage',
+      message: `is ${task}; this program makes ${pictureTasks.join(', ')}`,
+      violated: !isPictureTask(task),
     },
     {
       path: 'task',
@@ -65,7 +72,7 @@ function checksOf({ task, parameters }: Request, model: Manifest): readonly Chec
     {
       path: 'parameters.scheduler',
       message: `is “${scheduler}”; known are ${schedulerNames.join(', ')}`,
-      violated: scheduler !== undefined && !isSchedulerName(scheduler),
+      violated: scheduler !== undefined && findSchedulerName(scheduler) === undefined,
     },
   ]
 }

@@ -3,35 +3,42 @@ import type { Clock } from '../../shared/clock.ts'
 import type { Output } from '../../shared/crd/generation-job.ts'
 import type { Report } from '../../shared/wire/internal.ts'
 import type { Outcome } from '../runner/child-link.ts'
-import type { Runner } from '../runner/parent.ts'
 import type { GenerateRequest } from '../runner/protocol.ts'
+import { fetchInputs } from './fetch-inputs.ts'
 import { ImageUploader } from './image-uploader.ts'
 import type { InternalApi } from './internal-api.ts'
-import { type LoadedModel, startModel } from './load-model.ts'
+import { InternalApiError } from './internal-api-error.ts'
+import { type ModelSource, type PodModel, startModel } from './load-model.ts'
 import { PhaseTimes } from './phase-times.ts'
 import { ProgressPoster, type Snapshot } from './progress-poster.ts'
-import { readWork } from './read-work.ts'
+import { type PodResources, readWork } from './read-work.ts'
 import { retry, type RetryOptions } from './retry.ts'
-import { markUploaded, startProgress, stepForward } from './task-progress.ts'
+import { markUploaded, showPreview, startProgress, stepForward } from './task-progress.ts'
 
-export type AttemptOptions = {
-  readonly api: InternalApi
-  readonly runner: Runner
-  readonly modelFolder: string
-  readonly threads: number
-  readonly clock: Clock
-  readonly random: () => number
-  readonly startedMs: number
-  /** SIGTERM: end within one step and report what is there. */
-  readonly stop: AbortSignal
-  /** From here on nothing may be waited for: the pod is about to be killed. */
-  readonly deadline: AbortSignal
-  /** After a stop, how long the child may take before it is killed. */
-  readonly graceMs: number
-  readonly onError: (error: unknown, doing: string) => void
-}
+export type AttemptOptions = ModelSource &
+  PodResources & {
+    readonly api: InternalApi
+    /** Where the ConfigMap inputs of the job lie. */
+    readonly inputsFolder: string
+    readonly clock: Clock
+    readonly random: () => number
+    readonly startedMs: number
+    /** SIGTERM: end within one step and report what is there. */
+    readonly stop: AbortSignal
+    /** From here on nothing may be waited for: the pod is about to be killed. */
+    readonly deadline: AbortSignal
+    /** After a stop, how long the child may take before it is killed. */
+    readonly graceMs: number
+    readonly onError: (error: unknown, doing: string) => void
+  }
 
 const retryMs = 60_000
+/** Errors that another attempt would meet again. */
+const hopeless = [
+  'request.invalid',
+  'inference.unsupported',
+  'inference.memory_insufficient',
+] as const
 const progressPauseMs = 500
 const heartbeatMs = 5_000
 
@@ -83,9 +90,20 @@ class RunningAttempt {
     const model = startModel(this.#options)
     const work = await retry(() => api.work(stop), this.#retryUntil(stop))
     this.#times.mark('untilWork')
-    const request = readWork(work, await model.pack)
-    this.#progress = startProgress(request)
+    const pack = await model.pack
+    const checked = await readWork(work, pack, this.#options)
+    const { images } = checked
+    this.#progress = startProgress({ ...work, family: pack.manifest.family, images })
     this.#show((progress) => progress)
+    const loading = model.load()
+    // Met below, after the inputs; it must not count as unhandled until then.
+    loading.catch(() => {})
+    const inputs = await fetchInputs(work.inputs, {
+      api,
+      folder: this.#options.inputsFolder,
+      retry: this.#retryUntil(stop),
+    })
+    const request = { ...checked, inputs }
     const cancel = () => runner.cancel({ graceMs: this.#options.graceMs })
     stop.addEventListener('abort', cancel, { once: true })
     try {
@@ -96,9 +114,9 @@ class RunningAttempt {
     }
   }
 
-  async #generate(request: GenerateRequest, model: LoadedModel): Promise<Outcome> {
-    const { stop, runner } = this.#options
-    await Promise.race([model.loaded, aborted(stop)])
+  async #generate(request: GenerateRequest, model: PodModel): Promise<Outcome> {
+    const { stop, runner, onError } = this.#options
+    await Promise.race([model.load(), aborted(stop)])
     this.#times.mark('untilModel')
     if (stop.aborted) return 'Cancelled'
     return runner.generate(request, {
@@ -106,7 +124,9 @@ class RunningAttempt {
         if (step.stepsDone > 0) this.#times.mark('untilFirstStep')
         this.#show((progress) => stepForward(progress, step))
       },
+      onPreview: (jpeg) => this.#show((progress) => showPreview(progress, jpeg)),
       onImage: (image) => this.#uploader.add(image),
+      onRestart: (error) => onError(error, 'generating, which goes on in a new process'),
     })
   }
 
@@ -119,8 +139,7 @@ class RunningAttempt {
   #explain(error: unknown): Pick<Report, 'reason' | 'message'> {
     if (this.#options.stop.aborted) return { reason: 'Cancelled', message: '' }
     this.#options.onError(error, 'running')
-    const refused =
-      isAppError(error, 'request.invalid') || isAppError(error, 'inference.unsupported')
+    const refused = hopeless.some((code) => isAppError(error, code)) || isInputGone(error)
     return { reason: refused ? 'InvalidInput' : 'Failed', message: messageOf(error) }
   }
 
@@ -137,6 +156,11 @@ class RunningAttempt {
     const { clock, random } = this.#options
     return { clock, random, forMs: retryMs, signal }
   }
+}
+
+/** An upload that was deleted after the job was accepted. */
+function isInputGone(error: unknown): boolean {
+  return error instanceof InternalApiError && error.code === 'object.not_found'
 }
 
 function messageOf(error: unknown): string {

@@ -4,6 +4,8 @@ import { readInferenceConfig } from '../../platform/config/inference.ts'
 import { createLogger } from '../../platform/log/logger.ts'
 import type { Runner } from '../runner/parent.ts'
 import { cpuBudget } from '../runtime/cpu-budget.ts'
+import { chooseProvider, imagesPerRunOf } from '../runtime/execution-provider.ts'
+import { memoryBudgetBytes } from '../runtime/memory-budget.ts'
 import { deliverReport, exitCodeOf } from './deliver-report.ts'
 import { openInternalApi } from './internal-api.ts'
 import { runAttempt } from './run-attempt.ts'
@@ -27,6 +29,7 @@ export async function runPod(runner: Runner, stop: AbortSignal): Promise<number>
     timeoutMs: callTimeoutMs,
   })
   const [clock, random] = [systemClock, Math.random]
+  const provider = chooseProvider(config.executionProvider)
   const report = await runAttempt({
     api,
     runner,
@@ -36,7 +39,12 @@ export async function runPod(runner: Runner, stop: AbortSignal): Promise<number>
     random,
     onError,
     modelFolder: config.modelFolder,
+    inputsFolder: config.inputsFolder,
+    loraFolders: config.loraFolders,
+    memoryBytes: memoryBudgetBytes(),
     threads: cpuBudget(),
+    provider,
+    imagesPerRun: (batchSize) => imagesPerRunOf(provider, batchSize),
     startedMs: clock.nowMs() - process.uptime() * 1000,
     graceMs: graceMs / 2,
   })

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import process from 'node:process'
 import { AppError } from '../../shared/errors.ts'
 import {
   type ChildMessage,
@@ -9,6 +10,12 @@ import {
 
 const childFile = new URL('./child.ts', import.meta.url)
 const stderrTailLength = 4_000
+/**
+ * MiB. Tensors and pictures lie outside of V8's heap, which knows only their small handles and
+ * would let them pile up: with a small young generation they go soon, and the process keeps its
+ * size over hundreds of jobs, at the same time per job.
+ */
+const youngGenerationOption = '--max-semi-space-size=1'
 
 export type Outcome = 'Completed' | 'Cancelled'
 
@@ -24,6 +31,7 @@ export class ChildLink {
   constructor() {
     this.#process = fork(childFile, {
       serialization: 'advanced',
+      execArgv: [...process.execArgv, youngGenerationOption],
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
     })
     this.#process.stderr?.setEncoding('utf8')

@@ -1,62 +1,80 @@
+import type { Clock } from '../../shared/clock.ts'
+import { finishPicture, type PreparedInputs } from '../images/prepare-inputs.ts'
+import type { Picture } from '../images/picture.ts'
 import { encodePng } from '../output/png.ts'
 import { formatRecipe } from '../output/recipe.ts'
-import type { Picture } from '../pipelines/decode.ts'
-import type { StableDiffusion } from '../pipelines/stable-diffusion.ts'
-import { type GenerationStage, seedOfImage, textToImage } from '../pipelines/text-to-image.ts'
+import { countModelCalls, generateImages, seedOfImage } from '../pipelines/generate-images.ts'
+import type { DiffusionModel } from '../pipelines/model.ts'
+import { PreviewSender } from './preview-sender.ts'
+import { ProgressSender } from './progress-sender.ts'
 import type { ChildMessage, GenerateRequest } from './protocol.ts'
+import { readInputs } from './read-inputs.ts'
+import { readLoras } from './read-loras.ts'
 
 type Control = {
   readonly signal: AbortSignal
   readonly send: (message: ChildMessage) => void
+  readonly clock: Clock
+  /** Fulfilled when the weights are what the manifest says: no picture goes out before. */
+  readonly verified: Promise<void>
 }
 
-/** Runs one job and sends its steps and finished pictures. */
+/** Runs one job and sends its progress, previews and finished pictures. */
 export async function generate(
-  model: StableDiffusion,
+  model: DiffusionModel,
   request: GenerateRequest,
-  { signal, send }: Control,
+  control: Control,
 ): Promise<'Completed' | 'Cancelled'> {
-  const report = (stage: GenerationStage, image: number, step: number) => {
-    const stepsDone = image * request.steps + step
-    send({ type: 'Progress', progress: { stage, image, step, stepsDone } })
-  }
-  const stepAt = (stage: GenerationStage) => (stage === 'Decoding' ? request.steps : 0)
   try {
-    await textToImage(model, request, {
-      signal,
-      events: {
-        onStage: (stage, image) => report(stage, image, stepAt(stage)),
-        onStep: (step, image) => report('Denoising', image, step),
-        onPicture: (picture, index) => sendImage(picture, { request, index, send }),
-      },
-    })
+    await makePictures(model, request, control)
     return 'Completed'
   } catch (error) {
-    if (signal.aborted) return 'Cancelled'
+    if (control.signal.aborted) return 'Cancelled'
     throw error
   }
 }
 
+async function makePictures(
+  model: DiffusionModel,
+  request: GenerateRequest,
+  { signal, send, clock, verified }: Control,
+): Promise<void> {
+  const inputs = await readInputs(request)
+  const loras = await readLoras(request.loras)
+  const progress = new ProgressSender(countModelCalls(model, request), send)
+  const previews = new PreviewSender({ model, send, clock })
+  const { image, mask } = inputs ?? {}
+  const painted = { ...request, loras, ...(image && { image }), ...(mask && { mask }) }
+  await generateImages(model, painted, {
+    signal,
+    events: {
+      onStage: (stage, index) => progress.enter(stage, index),
+      onModelCall: async (call) => {
+        progress.count(call)
+        await previews.offer(call)
+      },
+      onPicture: async (picture, index) => {
+        await verified
+        sendImage(picture, { request, inputs, index, send })
+      },
+    },
+  })
+}
+
 function sendImage(
-  picture: Picture,
+  painted: Picture,
   at: {
     readonly request: GenerateRequest
+    readonly inputs: PreparedInputs | undefined
     readonly index: number
     readonly send: Control['send']
   },
 ): void {
-  const { request, index } = at
+  const { request, inputs, index } = at
+  const picture = inputs === undefined ? painted : finishPicture(inputs, painted)
   const seed = seedOfImage(request.seed, index)
-  const recipe = formatRecipe({
-    ...request,
-    seed,
-    scheduler: request.scheduler ?? 'model default',
-    model: request.model.name,
-    ...(request.model.digest !== undefined && { modelDigest: request.model.digest }),
-  })
-  const png = encodePng(picture, { parameters: recipe })
-  at.send({
-    type: 'Image',
-    image: { index, seed, width: picture.width, height: picture.height, png },
-  })
+  const png = encodePng(picture, { parameters: formatRecipe(request, { picture, seed }) })
+  const { width, height } = picture
+  const inputChanges = inputs?.changes ?? []
+  at.send({ type: 'Image', image: { index, seed, width, height, png, inputChanges } })
 }

@@ -11,7 +11,10 @@ import type {
 
 export type RunnerEvents = {
   readonly onProgress: (progress: GenerationProgress) => void
+  readonly onPreview?: (jpeg: Uint8Array) => void
   readonly onImage: (image: GeneratedImage) => void
+  /** The child died of this; another one goes on. */
+  readonly onRestart?: (cause: unknown) => void
 }
 
 export type RunnerOptions = {
@@ -22,8 +25,9 @@ export type RunnerOptions = {
 const defaultSilenceMs = 600_000
 
 /**
- * Runs jobs in a child process. When the child dies, the job fails with a named error and the
- * next one starts a fresh child with the same model.
+ * Runs jobs in a child process. When the child dies, a fresh one with the same model goes on with
+ * the job once, from the first picture that is missing; when that dies too, the job fails with a
+ * named error and the next job works.
  */
 export class Runner {
   readonly #silenceMs: number
@@ -85,10 +89,26 @@ export class Runner {
     try {
       await this.#ready()
       if (this.#cancelled) return 'Cancelled'
-      return await this.#requestWithWatch(request, events)
+      return await this.#requestTwice(request, events)
     } catch (error) {
       if (this.#cancelled && this.#child.ended) return 'Cancelled'
       throw error
+    }
+  }
+
+  async #requestTwice(request: GenerateRequest, events: RunnerEvents): Promise<Outcome> {
+    let firstImage = request.firstImage ?? 0
+    const onImage = (image: GeneratedImage) => {
+      firstImage = image.index + 1
+      events.onImage(image)
+    }
+    try {
+      return await this.#requestWithWatch(request, { ...events, onImage })
+    } catch (error) {
+      if (this.#cancelled || !this.#child.ended) throw error
+      events.onRestart?.(error)
+      await this.#ready()
+      return await this.#requestWithWatch({ ...request, firstImage }, events)
     }
   }
 
@@ -129,5 +149,6 @@ export class Runner {
 
 function passOn(message: ChildMessage, events: RunnerEvents): void {
   if (message.type === 'Progress') events.onProgress(message.progress)
+  if (message.type === 'Preview') events.onPreview?.(message.jpeg)
   if (message.type === 'Image') events.onImage(message.image)
 }

@@ -1,6 +1,11 @@
 import { AppError, type ErrorCode, type FieldError } from '../../shared/errors.ts'
+import type { Input } from '../../shared/crd/generation-job.ts'
+import type { InputSettings } from '../images/prepare-inputs.ts'
+import type { Manifest } from '../models/manifest.ts'
 import type { PackFile } from '../models/pack-files.ts'
-import type { GenerationStage, TextToImageRequest } from '../pipelines/text-to-image.ts'
+import type { GenerationStage } from '../pipelines/generate-images.ts'
+import type { ImageRequest } from '../pipelines/request.ts'
+import type { ExecutionProvider } from '../runtime/execution-provider.ts'
 
 /** Messages between the main process and the child that holds the model. */
 
@@ -9,12 +14,35 @@ export type LoadRequest = {
   /** The manifest's files; absent for a folder without manifest, which is then not verified. */
   readonly files?: readonly PackFile[]
   readonly threads: number
+  readonly provider: ExecutionProvider
+  /** For previews without a small decoder. */
+  readonly preview?: Manifest['preview']
 }
 
-export type GenerateRequest = TextToImageRequest & {
-  /** For the recipe in the picture. */
-  readonly model: { readonly name: string; readonly digest?: string }
+/** An input as it was uploaded: it is decoded in the child, which may die of it. */
+export type InputFile = {
+  readonly role: Input['role']
+  /** Where the request names it, such as `inputs[0]`. */
+  readonly field: string
+  readonly bytes: Uint8Array
 }
+
+/** The pack of a LoRA and how strongly it is applied. */
+export type LoraPack = {
+  readonly name: string
+  readonly scale: number
+  readonly folder: string
+  readonly digest?: string
+}
+
+/** What the pipeline is asked, with files in place of what is read from them. */
+export type GenerateRequest = Omit<ImageRequest, 'image' | 'mask' | 'loras'> &
+  Omit<InputSettings, 'task' | 'width' | 'height'> & {
+    readonly inputs: readonly InputFile[]
+    readonly loras: readonly LoraPack[]
+    /** For the recipe in the picture. */
+    readonly model: { readonly name: string; readonly digest?: string }
+  }
 
 export type ParentMessage =
   | { readonly type: 'Load'; readonly request: LoadRequest }
@@ -27,12 +55,16 @@ export type GeneratedImage = {
   readonly width: number
   readonly height: number
   readonly png: Uint8Array
+  /** What was done to the inputs before they were used. */
+  readonly inputChanges: readonly string[]
 }
 
+/** Steps are model calls: runs of the UNet, the two passes of guidance counted as one. */
 export type GenerationProgress = {
   readonly stage: GenerationStage
   /** Of the current picture. */
   readonly step: number
+  readonly steps: number
   readonly image: number
   /** Over all pictures. */
   readonly stepsDone: number
@@ -40,6 +72,8 @@ export type GenerationProgress = {
 
 export type ChildMessage =
   | { readonly type: 'Progress'; readonly progress: GenerationProgress }
+  /** A small JPEG of the picture that is being made, at most twice a second. */
+  | { readonly type: 'Preview'; readonly jpeg: Uint8Array }
   | { readonly type: 'Image'; readonly image: GeneratedImage }
   /** The answer to Load and to Generate. */
   | { readonly type: 'Done'; readonly outcome: 'Completed' | 'Cancelled' }
@@ -66,7 +100,7 @@ export function unpackSentError(sent: SentError): AppError {
 
 const types = {
   parent: ['Load', 'Generate', 'Cancel'],
-  child: ['Progress', 'Image', 'Done', 'Failed'],
+  child: ['Progress', 'Preview', 'Image', 'Done', 'Failed'],
 } as const
 
 /** Both ends are one program, so the type alone tells messages from noise on the channel. */

@@ -1,7 +1,8 @@
 import process from 'node:process'
+import { systemClock } from '../../platform/clock/system-clock.ts'
 import { assert, unreachable } from '../../shared/assert.ts'
 import { openPackFiles } from '../models/pack-files.ts'
-import { openStableDiffusion, type StableDiffusion } from '../pipelines/stable-diffusion.ts'
+import { type DiffusionModel, openModel } from '../pipelines/model.ts'
 import { generate } from './generate.ts'
 import {
   type ChildMessage,
@@ -16,28 +17,37 @@ import {
  * time. onnxruntime blocks its thread, so between two runs it reads its messages: that is where
  * a cancel is seen. A crash in native code ends this process and nothing else.
  */
-let model: StableDiffusion | undefined
+let loaded: Loaded | undefined
 let current = new AbortController()
+
+type Loaded = { readonly model: DiffusionModel; readonly verified: Promise<void> }
 
 function send(message: ChildMessage): void {
   process.send?.(message)
 }
 
-async function load(request: LoadRequest): Promise<void> {
-  assert(model === undefined, 'a child loads one model in its life')
-  const files = await openPackFiles(request.folder, request.files)
-  model = await openStableDiffusion(files, request.threads)
+/** Digests of gigabytes take seconds, so they are computed while the first job runs. */
+async function load(request: LoadRequest): Promise<Loaded> {
+  assert(loaded === undefined, 'a child loads one model in its life')
+  const { folder, threads, provider, preview } = request
+  const files = await openPackFiles(folder, request.files, { mappedDigests: 'Apart' })
+  const model = await openModel(files, { threads, provider, ...(preview && { preview }) })
+  const verified = files.verify('Mapped')
+  // Whoever makes a picture meets the error; until then it must not count as unhandled.
+  verified.catch(() => {})
+  return { model, verified }
 }
 
 async function handle(message: ParentMessage): Promise<void> {
   switch (message.type) {
     case 'Load':
-      await load(message.request)
+      loaded = await load(message.request)
       return send({ type: 'Done', outcome: 'Completed' })
     case 'Generate': {
-      assert(model !== undefined, 'the model is loaded before anything is generated')
+      assert(loaded !== undefined, 'the model is loaded before anything is generated')
       current = new AbortController()
-      const outcome = await generate(model, message.request, { signal: current.signal, send })
+      const control = { ...loaded, signal: current.signal, send, clock: systemClock }
+      const outcome = await generate(loaded.model, message.request, control)
       return send({ type: 'Done', outcome })
     }
     case 'Cancel':

@@ -36,17 +36,31 @@ export class Component {
   }
 
   /**
-   * Feeds the graph by input name and returns its float outputs. Types and ranks are what the
-   * graph declares; a feed the graph does not have is left out.
+   * Feeds the graph by input name and returns its float outputs, or those named in `fetches`
+   * only: the others need not be copied out of the runtime. Types and ranks are what the graph
+   * declares; a feed the graph does not have is left out. An array that already has the graph's
+   * type is used as it is, so it must not change until the promise settles; outputs are the
+   * caller's own.
    */
-  async run(feeds: Readonly<Record<string, Feed>>): Promise<Readonly<Record<string, FloatTensor>>> {
-    const inputs = this.inputs.map((port) => [port.name, toTensor(port, feeds[port.name])] as const)
-    const results = await this.#session.run(Object.fromEntries(inputs))
-    const outputs = Object.entries(results).map(
-      ([name, tensor]) => [name, fromTensor(tensor)] as const,
-    )
-    for (const [, tensor] of inputs) tensor.dispose()
-    return Object.fromEntries(outputs)
+  async run(
+    feeds: Readonly<Record<string, Feed>>,
+    fetches?: readonly string[],
+  ): Promise<Readonly<Record<string, FloatTensor>>> {
+    const inputs: Record<string, Tensor> = {}
+    for (const port of this.inputs) inputs[port.name] = toTensor(port, feeds[port.name])
+    const results = await this.#session.run(inputs, this.#names(fetches))
+    const outputs: Record<string, FloatTensor> = {}
+    for (const [name, tensor] of Object.entries(results)) outputs[name] = fromTensor(tensor)
+    for (const tensor of Object.values(inputs)) tensor.dispose()
+    return outputs
+  }
+
+  #names(fetches: readonly string[] | undefined): readonly string[] {
+    if (fetches === undefined) return this.#session.outputNames
+    const unknown = fetches.find((name) => !this.#session.outputNames.includes(name))
+    if (unknown === undefined) return fetches
+    const message = `the graph has no output “${unknown}”`
+    throw new AppError('inference.unsupported', message)
   }
 
   async dispose(): Promise<void> {
@@ -66,16 +80,26 @@ function toTensor(port: Port, feed: Feed | undefined): Tensor {
   const shape = fitRank(feed, port)
   switch (port.type) {
     case 'float32':
-      return new Tensor('float32', Float32Array.from(feed.data), shape)
+      return new Tensor('float32', toFloats(feed.data), shape)
     case 'float16':
       return halfTensor(toHalf(feed.data), shape)
     case 'int64':
-      return new Tensor('int64', BigInt64Array.from(Array.from(feed.data, BigInt)), shape)
+      return new Tensor('int64', toIntegers(feed.data), shape)
     case 'int32':
-      return new Tensor('int32', Int32Array.from(feed.data), shape)
+      return new Tensor('int32', new Int32Array(feed.data), shape)
     default:
       throw new AppError('inference.unsupported', `input ${port.name} has type ${port.type}`)
   }
+}
+
+/** Fractional timesteps are cut off, as the legacy pipeline of diffusers does. */
+function toIntegers(values: ArrayLike<number>): BigInt64Array {
+  return BigInt64Array.from(values, (value) => BigInt(Math.trunc(value)))
+}
+
+/** The array itself where it has the right type; iterating over one costs more than a step may. */
+function toFloats(values: ArrayLike<number>): Float32Array {
+  return values instanceof Float32Array ? values : new Float32Array(values)
 }
 
 /**

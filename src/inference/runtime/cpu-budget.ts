@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { readTextOrNothing } from './cgroup-text.ts'
 
 export type CpuSources = {
   /** The text of a file, or undefined when there is none. */
@@ -18,14 +18,6 @@ export function cpuBudget(sources: CpuSources = hostSources()): number {
 
 function hostSources(): CpuSources {
   return { readText: readTextOrNothing, cores: availableParallelism() }
-}
-
-function readTextOrNothing(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return undefined
-  }
 }
 
 /** `cpu.max` holds quota and period in microseconds, or `max` for no quota. */

@@ -1,75 +1,61 @@
-import { combine, type Term, toFloat32 } from './arrays.ts'
-import { type SolverWeights, solverWeights } from './dpm-weights.ts'
-import { levelOfSigma, predictOriginal, sigmaNoising } from './prediction.ts'
-import type { Scheduler, SchedulerConfig, StepInput } from './scheduler.ts'
-import { readSettings, requireSetting } from './settings.ts'
-import { layOutSolverSigmas, layoutDefaults } from './sigma-layout.ts'
+import { advance, convertOutput, readDpmSettings } from './dpm-solver.ts'
+import { makeScheduler, type Stepped } from './make-scheduler.ts'
+import type { Scheduler, SchedulerConfig, SchedulerState, StepInput } from './scheduler.ts'
+import { readSettings, unsupported } from './settings.ts'
+import { commonFlags, type SigmaFlag } from './sigma-spacing.ts'
+import { layOutSolver, shiftedFlow } from './solver-layout.ts'
 
-const defaults = {
-  ...layoutDefaults,
-  solver_order: 2,
-  prediction_type: 'epsilon',
-  algorithm_type: 'dpmsolver++',
-  solver_type: 'midpoint',
-  lower_order_final: true,
-  euler_at_final: false,
-}
-type Settings = typeof defaults
+const orderDefaults = { lower_order_final: true, euler_at_final: false, beta_schedule: 'linear' }
 
 /** From here on, the last steps are accurate enough without falling back to lower orders. */
 const fewSteps = 15
 
 /**
- * DPM-Solver++ multistep of order 1 to 3, also its SDE form (Lu et al. 2022, arXiv 2211.01095,
- * algorithm 2). The solver works on x0 predictions and on λ = log(α/σ).
+ * DPM-Solver and DPM-Solver++ multistep of order 1 to 3, also as SDE (Lu et al. 2022, arXiv
+ * 2211.01095, algorithm 2): the other points of an update are earlier steps.
  */
 export function createDpmMultistep(config: SchedulerConfig, steps: number): Scheduler {
-  const settings = readSettings(defaults, config)
-  checkSettings(settings)
-  const { timesteps, sigmas } = layOutSolverSigmas(settings, { steps, config })
-  const noisy = settings.algorithm_type === 'sde-dpmsolver++'
-  let history: readonly Float64Array[] = []
+  const settings = { ...readDpmSettings(config), ...readSettings(orderDefaults, config) }
+  if (settings.algorithm_type === 'sde-dpmsolver' && settings.solver_order === 3) {
+    throw unsupported('solver_order', 3, 'is not defined for algorithm_type=sde-dpmsolver')
+  }
+  const curves: readonly SigmaFlag[] = ['use_karras_sigmas', 'use_lu_lambdas']
+  const { timesteps, sigmas, levels } = layOutSolver(settings, {
+    steps,
+    config,
+    flags: [...commonFlags, 'use_lu_lambdas'],
+    rounded: settings.beta_schedule === 'squaredcos_cap_v2' ? [] : curves,
+    zeroSnr: 'Nearly',
+    clipsLambda: true,
+    flowSigmas: shiftedFlow,
+    endsAtOwnMin: false,
+  })
 
-  function step(input: StepInput): Float32Array {
-    const { index, sample } = input
-    const level = levelOfSigma(sigmas[index])
-    const original = predictOriginal({ ...input, type: settings.prediction_type, level })
-    history = [original, ...history].slice(0, settings.solver_order)
-    const order = orderAt(settings, {
-      left: timesteps.length - index,
-      known: history.length,
-      total: timesteps.length,
+  function step(input: StepInput, memory: SchedulerState): Stepped {
+    const { index } = input
+    const output = convertOutput(settings, { input, level: levels[index] })
+    const history = [output, ...memory.history].slice(0, settings.solver_order)
+    const left = timesteps.length - index
+    const order = orderAt(settings, { left, known: history.length, total: timesteps.length })
+    const sample = advance(settings, {
+      input,
+      start: input.sample,
+      levels: levels.slice(index + 1 - order, index + 2).toReversed(),
+      outputs: history,
+      single: false,
     })
-    const weights = solverWeights({
-      sigmas: sigmas.slice(Math.max(0, index + 1 - order), index + 2).toReversed(),
-      order,
-      noisy,
-      heun: settings.solver_type === 'heun',
-    })
-    const noise: readonly Term[] = noisy ? [[weights.noise, input.drawNoise()]] : []
-    return toFloat32(
-      combine([[weights.sample, sample], ...historyTerms(weights, history), ...noise]),
-    )
+    return { sample, history }
   }
 
-  return {
-    timesteps,
-    sigmas,
-    initNoiseSigma: 1,
-    order: 1,
-    scaleModelInput: (sample) => sample,
-    step,
-    addNoise: sigmaNoising(sigmas),
-  }
-}
-
-function historyTerms(weights: SolverWeights, history: readonly Float64Array[]): readonly Term[] {
-  return weights.history.map((weight, i) => [weight, history[i]])
+  return makeScheduler({ timesteps, sigmas, levelAt: (index) => levels[index], step })
 }
 
 /** The order that history, the schedule's end and the settings allow for this step. */
 function orderAt(
-  settings: Settings,
+  settings: typeof orderDefaults & {
+    readonly solver_order: number
+    readonly final_sigmas_type: string
+  },
   at: { readonly left: number; readonly known: number; readonly total: number },
 ): number {
   const lower = settings.lower_order_final && at.total < fewSteps
@@ -77,10 +63,4 @@ function orderAt(
   if (at.left === 1 && (settings.euler_at_final || lower || endsAtZero)) return 1
   const allowed = at.left === 2 && lower ? 2 : settings.solver_order
   return Math.min(allowed, at.known)
-}
-
-function checkSettings(settings: Settings): void {
-  requireSetting(settings, { key: 'algorithm_type', among: ['dpmsolver++', 'sde-dpmsolver++'] })
-  requireSetting(settings, { key: 'solver_type', among: ['midpoint', 'heun'] })
-  requireSetting(settings, { key: 'solver_order', among: [1, 2, 3] })
 }

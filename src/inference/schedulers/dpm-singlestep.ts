@@ -1,66 +1,78 @@
-import { combine, type Term, toFloat32 } from './arrays.ts'
-import { solverWeights } from './dpm-weights.ts'
-import { levelOfSigma, predictOriginal, sigmaNoising } from './prediction.ts'
-import type { Scheduler, SchedulerConfig, StepInput } from './scheduler.ts'
+import { advance, convertOutput, readDpmSettings } from './dpm-solver.ts'
+import { makeScheduler, type Stepped } from './make-scheduler.ts'
+import type { Scheduler, SchedulerConfig, SchedulerState, StepInput } from './scheduler.ts'
 import { readSettings, requireSetting } from './settings.ts'
-import { layOutSolverSigmas, layoutDefaults } from './sigma-layout.ts'
+import { commonFlags } from './sigma-spacing.ts'
+import { layOutSolver, shiftedFlow } from './solver-layout.ts'
 
-const defaults = {
-  ...layoutDefaults,
-  solver_order: 2,
-  prediction_type: 'epsilon',
-  algorithm_type: 'dpmsolver++',
-  solver_type: 'midpoint',
-}
+const orderDefaults = { lower_order_final: false }
 
 /**
- * DPM-Solver++ singlestep of order 2 (Lu et al. 2022, arXiv 2211.01095, algorithm 1). Pairs of
- * evaluations make one step of order 2: the second one begins again at the first one's sample.
+ * DPM-Solver and DPM-Solver++ singlestep of order 1 to 3, also as SDE (Lu et al. 2022, arXiv
+ * 2211.01095, algorithm 1): groups of evaluations make one step of a higher order, so that the
+ * second and third of a group begin again at the first one's sample.
  */
 export function createDpmSinglestep(config: SchedulerConfig, steps: number): Scheduler {
-  const settings = readSettings(defaults, { ...config, timestep_spacing: 'linspace' })
-  requireSetting(settings, { key: 'algorithm_type', among: ['dpmsolver++'] })
-  requireSetting(settings, { key: 'solver_type', among: ['midpoint', 'heun'] })
-  requireSetting(settings, { key: 'solver_order', among: [1, 2] })
-  const { timesteps, sigmas } = layOutSolverSigmas(settings, { steps, config })
+  const spacing = { timestep_spacing: 'linspace', steps_offset: 0 }
+  const settings = {
+    ...readDpmSettings({ ...config, ...spacing }),
+    ...readSettings(orderDefaults, config),
+  }
+  requireSetting(settings, {
+    key: 'algorithm_type',
+    among: ['dpmsolver++', 'sde-dpmsolver++', 'dpmsolver', 'deis'],
+  })
+  const { timesteps, sigmas, levels } = layOutSolver(settings, {
+    steps,
+    config,
+    flags: commonFlags,
+    rounded: ['use_karras_sigmas'],
+    zeroSnr: 'Ignored',
+    clipsLambda: true,
+    flowSigmas: shiftedFlow,
+    endsAtOwnMin: false,
+  })
   const orders = listOrders(steps, settings)
-  let history: readonly Float64Array[] = []
-  let pairStart: Float32Array | undefined
 
-  function step(input: StepInput): Float32Array {
+  function step(input: StepInput, memory: SchedulerState): Stepped {
     const { index, sample } = input
-    const level = levelOfSigma(sigmas[index])
-    const original = predictOriginal({ ...input, type: settings.prediction_type, level })
-    history = [original, ...history].slice(0, 2)
+    const output = convertOutput(settings, { input, level: levels[index] })
+    const history = [output, ...memory.history].slice(0, settings.solver_order)
+    // A run that begins within a group has no earlier evaluations of it.
     const order = Math.min(orders[index], history.length)
-    if (order === 1) pairStart = sample
-    // For a pair, the older prediction is the base and the newer one the intermediate point.
-    const points =
-      order === 1
-        ? [sigmas[index + 1], sigmas[index]]
-        : [sigmas[index + 1], sigmas[index - 1], sigmas[index]]
-    const predictions = order === 1 ? history : history.toReversed()
-    const heun = settings.solver_type === 'heun'
-    const weights = solverWeights({ sigmas: points, order, noisy: false, heun })
-    const terms: readonly Term[] = weights.history.map((weight, i) => [weight, predictions[i]])
-    return toFloat32(combine([[weights.sample, pairStart ?? sample], ...terms]))
+    const start = order === 1 ? sample : (memory.start ?? sample)
+    const base = index + 1 - order
+    const group = levels.slice(base, index + 1)
+    const next = advance(settings, {
+      input,
+      start,
+      levels: [levels[index + 1], ...baseFirst(group.toReversed())],
+      outputs: baseFirst(history.slice(0, order)),
+      single: true,
+    })
+    return { sample: next, history, start }
   }
 
-  return {
-    timesteps,
-    sigmas,
-    initNoiseSigma: 1,
-    order: 1,
-    scaleModelInput: (sample) => sample,
-    step,
-    addNoise: sigmaNoising(sigmas),
-  }
+  return makeScheduler({ timesteps, sigmas, levelAt: (index) => levels[index], step })
 }
 
-/** 1, 2, 1, 2, …; the run ends with order 1. */
-function listOrders(steps: number, settings: typeof defaults): readonly number[] {
-  return Array.from({ length: steps }, (_, i) => {
-    const isLast = i === steps - 1
-    return settings.solver_order === 1 || isLast || i % 2 === 0 ? 1 : 2
-  })
+/** The oldest of a group, at which its step begins; then the others, newest first. */
+function baseFirst<Item>(newestFirst: readonly Item[]): readonly Item[] {
+  return [...newestFirst.slice(-1), ...newestFirst.slice(0, -1)]
+}
+
+/** 1, 2, 3, 1, 2, 3, …; an end at σ = 0 needs order 1, and an incomplete group lower orders. */
+function listOrders(
+  steps: number,
+  settings: typeof orderDefaults & {
+    readonly solver_order: number
+    readonly final_sigmas_type: string
+  },
+): readonly number[] {
+  const { solver_order: highest, final_sigmas_type } = settings
+  const lastInGroup = ((steps - 1) % highest) + 1
+  const isFull = lastInGroup === highest
+  const endsAtZero = final_sigmas_type === 'zero'
+  const last = endsAtZero || (settings.lower_order_final && isFull) ? 1 : lastInGroup
+  return Array.from({ length: steps }, (_, i) => (i === steps - 1 ? last : (i % highest) + 1))
 }

@@ -1,18 +1,10 @@
-import { ancestralSplit } from './ancestral.ts'
-import { combine, roundHalfEven, toFloat32 } from './arrays.ts'
+import { combine, roundHalfEven } from './arrays.ts'
+import { makeScheduler, type Stepped } from './make-scheduler.ts'
+import { latentBetas } from './noise-schedule.ts'
 import { predictOriginalFromSigma } from './prediction.ts'
-import type { Scheduler, SchedulerConfig, StepInput } from './scheduler.ts'
-import { readSettings } from './settings.ts'
-import { layOutSigmas, layoutDefaults, type LayoutSettings } from './sigma-layout.ts'
-import { initialSigma, sigmaScaling } from './sigma-scaling.ts'
-import { timestepOfSigma } from './sigma-spacing.ts'
-
-const defaults = {
-  ...layoutDefaults,
-  prediction_type: 'epsilon',
-  beta_start: 0.00085,
-  beta_end: 0.012,
-}
+import type { Scheduler, SchedulerConfig, SchedulerState, StepInput } from './scheduler.ts'
+import { ancestralSplit, layOutSigmas, readSigmaSettings, sigmaNoising } from './sigma-method.ts'
+import { commonFlags, readSigmaFlag, settleTimestep, timestepOfSigma } from './sigma-spacing.ts'
 
 /** DPM2 (Karras et al. 2022, algorithm 2): a half step to the middle, then the whole step. */
 export function createDpm2(config: SchedulerConfig, steps: number): Scheduler {
@@ -35,63 +27,57 @@ type Stage = {
 type Plan = { readonly steps: number; readonly ancestral: boolean }
 
 function createTwoStage(config: SchedulerConfig, plan: Plan): Scheduler {
-  const settings = readSettings(defaults, config)
-  const { stages, timesteps, sigmas } = layOut(settings, { config, ...plan })
+  const { prediction_type: type, timestep_spacing } = readSigmaSettings(config)
+  const { stages, timesteps, sigmas } = layOut({ ...latentBetas, ...config }, plan)
   // Evaluation 2i is at stage i's start, 2i + 1 at its middle; the last stage has no middle.
   const levels = stages.flatMap(({ from, middle }) => [from, middle])
-  let start: Float32Array | undefined
 
-  function step({ modelOutput, sample, index, drawNoise }: StepInput): Float32Array {
+  function step(input: StepInput, { start }: SchedulerState): Stepped {
+    const { sample, index } = input
     const stage = stages[Math.floor(index / 2)]
     const sigma = levels[index]
-    const type = settings.prediction_type
-    const original = predictOriginalFromSigma({ type, modelOutput, sample, sigma })
-    const isFirst = start === undefined
-    const from = start ?? sample
-    const target = isFirst ? stage.middle : stage.down
-    start = isFirst ? sample : undefined
-    const slope = (target - stage.from) / sigma
+    const original = predictOriginalFromSigma({ ...input, type, sigma })
+    const slope = ((start === null ? stage.middle : stage.down) - stage.from) / sigma
     const next = combine([
-      [1, from],
+      [1, start ?? sample],
       [slope, sample],
       [-slope, original],
     ])
-    if (isFirst || !plan.ancestral) return toFloat32(next)
-    return toFloat32(
-      combine([
-        [1, next],
-        [stage.up, drawNoise()],
-      ]),
-    )
+    if (start === null) return { sample: next, start: sample }
+    if (!plan.ancestral) return { sample: next, start: null }
+    const noised = combine([
+      [1, next],
+      [stage.up, input.drawNoise()],
+    ])
+    return { sample: noised, start: null }
   }
 
-  return {
+  return makeScheduler({
     timesteps,
-    sigmas,
-    initNoiseSigma: initialSigma(sigmas, settings.timestep_spacing),
     order: 2,
-    ...sigmaScaling(levels),
+    ...sigmaNoising(sigmas, timestep_spacing),
+    inputScaleAt: (index) => 1 / Math.sqrt(levels[index] ** 2 + 1),
     step,
-    addNoise: sigmaScaling(sigmas).addNoise,
-  }
+  })
 }
 
 function layOut(
-  settings: LayoutSettings,
-  plan: Plan & { readonly config: SchedulerConfig },
+  config: SchedulerConfig,
+  { steps, ancestral }: Plan,
 ): {
   readonly stages: readonly Stage[]
   readonly timesteps: readonly number[]
   readonly sigmas: readonly number[]
 } {
-  const layout = layOutSigmas(settings, plan)
+  const layout = layOutSigmas({ steps, config, flags: commonFlags })
   const { sigmas, logSigmas } = layout
-  const stages = layout.timesteps.map((_, i) => stageOf(sigmas[i], sigmas[i + 1], plan.ancestral))
-  const round = settings.use_karras_sigmas ? roundHalfEven : Math.fround
-  const timesteps = layout.timesteps.flatMap((timestep, i) =>
+  const stages = layout.timesteps.map((_, i) => stageOf(sigmas[i], sigmas[i + 1], ancestral))
+  const isKarras = readSigmaFlag(config, commonFlags) === 'use_karras_sigmas'
+  const starts = isKarras ? layout.timesteps.map(roundHalfEven) : layout.timesteps
+  const timesteps = starts.flatMap((timestep, i) =>
     i === stages.length - 1
-      ? [round(timestep)]
-      : [round(timestep), timestepOfSigma(stages[i].middle, logSigmas)],
+      ? [timestep]
+      : [timestep, settleTimestep(timestepOfSigma(stages[i].middle, logSigmas))],
   )
   const doubled = sigmas.flatMap((sigma, i) => (i === 0 ? [sigma] : [sigma, sigma]))
   return { stages, timesteps, sigmas: [...doubled, sigmas[sigmas.length - 1]] }

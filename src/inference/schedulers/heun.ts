@@ -1,72 +1,53 @@
-import { combine, toFloat32 } from './arrays.ts'
+import { combine } from './arrays.ts'
+import { limitOriginal } from './limit-original.ts'
+import { makeScheduler, type Stepped } from './make-scheduler.ts'
+import { latentBetas } from './noise-schedule.ts'
 import { predictOriginalFromSigma } from './prediction.ts'
-import type { Scheduler, SchedulerConfig, StepInput } from './scheduler.ts'
-import { readSettings, refuseSettings } from './settings.ts'
-import { layOutSigmas, layoutDefaults } from './sigma-layout.ts'
-import { initialSigma, sigmaScaling } from './sigma-scaling.ts'
+import type { Scheduler, SchedulerConfig, SchedulerState, StepInput } from './scheduler.ts'
+import { readSettings } from './settings.ts'
+import { layOutSigmas, readSigmaSettings, sigmaNoising, slopeAt } from './sigma-method.ts'
+import { commonFlags } from './sigma-spacing.ts'
 
-const defaults = {
-  ...layoutDefaults,
-  prediction_type: 'epsilon',
-  beta_start: 0.00085,
-  beta_end: 0.012,
-}
-
-type Half = {
-  readonly derivative: Float64Array
-  readonly sample: Float32Array
-  readonly dt: number
-}
+const clipDefaults = { clip_sample: false, clip_sample_range: 1 }
 
 /**
  * Heun steps (Karras et al. 2022, algorithm 1): an Euler step, then the mean of the slopes at
  * both ends. Every sigma but the first and last is evaluated twice.
  */
 export function createHeun(config: SchedulerConfig, steps: number): Scheduler {
-  refuseSettings(config, ['clip_sample'])
-  const settings = readSettings(defaults, config)
-  const layout = layOutSigmas(settings, { steps, config })
+  const settings = { ...readSigmaSettings(config), ...readSettings(clipDefaults, config) }
+  const whole = { ...latentBetas, ...config }
+  const layout = layOutSigmas({ steps, config: whole, flags: commonFlags })
+  const end = layout.timesteps.length
   const sigmas = layout.sigmas.flatMap((sigma, i) =>
-    i === 0 || i === steps ? [sigma] : [sigma, sigma],
+    i === 0 || i === end ? [sigma] : [sigma, sigma],
   )
-  const timesteps = layout.timesteps.flatMap((t, i) => (i === 0 ? [t] : [t, t]))
-  let half: Half | undefined
 
-  function step({ modelOutput, sample, index }: StepInput): Float32Array {
+  function step(input: StepInput, memory: SchedulerState): Stepped {
+    const { index, sample } = input
     const sigma = sigmas[index]
-    const type = settings.prediction_type
-    const original = predictOriginalFromSigma({ type, modelOutput, sample, sigma })
-    const derivative = combine([
-      [1 / sigma, sample],
-      [-1 / sigma, original],
-    ])
-    const first = half
-    if (first !== undefined) {
-      half = undefined
-      return toFloat32(
-        combine([
-          [1, first.sample],
-          [first.dt / 2, first.derivative],
-          [first.dt / 2, derivative],
-        ]),
-      )
-    }
-    const dt = sigmas[index + 1] - sigma
-    half = { derivative, sample, dt }
-    return toFloat32(
-      combine([
+    const predicted = predictOriginalFromSigma({ ...input, type: settings.prediction_type, sigma })
+    const slope = slopeAt({ sample, sigma }, limitOriginal(settings, predicted))
+    if (memory.start === null) {
+      const moved = combine([
         [1, sample],
-        [dt, derivative],
-      ]),
-    )
+        [sigmas[index + 1] - sigma, slope],
+      ])
+      return { sample: moved, history: [slope], start: sample }
+    }
+    const half = (sigma - sigmas[index - 1]) / 2
+    const corrected = combine([
+      [1, memory.start],
+      [half, memory.history[0]],
+      [half, slope],
+    ])
+    return { sample: corrected, history: [], start: null }
   }
 
-  return {
-    timesteps,
-    sigmas,
-    initNoiseSigma: initialSigma(sigmas, settings.timestep_spacing),
+  return makeScheduler({
+    timesteps: layout.timesteps.flatMap((t, i) => (i === 0 ? [t] : [t, t])),
     order: 2,
-    ...sigmaScaling(sigmas),
+    ...sigmaNoising(sigmas, settings.timestep_spacing),
     step,
-  }
+  })
 }

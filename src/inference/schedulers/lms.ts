@@ -1,44 +1,35 @@
-import { combine, type Term, toFloat32 } from './arrays.ts'
+import { combine, type Term } from './arrays.ts'
+import { makeScheduler, type Stepped } from './make-scheduler.ts'
 import { predictOriginalFromSigma } from './prediction.ts'
-import type { Scheduler, SchedulerConfig, StepInput } from './scheduler.ts'
-import { readSettings } from './settings.ts'
-import { layOutSigmas, layoutDefaults } from './sigma-layout.ts'
-import { initialSigma, sigmaScaling } from './sigma-scaling.ts'
+import type { Scheduler, SchedulerConfig, SchedulerState, StepInput } from './scheduler.ts'
+import { layOutSigmas, readSigmaSettings, sigmaNoising, slopeAt } from './sigma-method.ts'
+import { commonFlags, readSigmaFlag } from './sigma-spacing.ts'
 
-const defaults = { ...layoutDefaults, prediction_type: 'epsilon' }
 const orderMax = 4
 
 /** Linear multistep of order 4: the slope is a polynomial through the last four slopes. */
 export function createLms(config: SchedulerConfig, steps: number): Scheduler {
-  const settings = readSettings(defaults, config)
-  const { timesteps, sigmas } = layOutSigmas(settings, { steps, config })
-  let derivatives: readonly Float64Array[] = []
+  const { prediction_type: type, timestep_spacing } = readSigmaSettings(config)
+  const isKarras = readSigmaFlag(config, commonFlags) === 'use_karras_sigmas'
+  // The reference's own Karras spacing does not know these two.
+  const layoutConfig = isKarras ? { ...config, sigma_min: null, sigma_max: null } : config
+  const layout = layOutSigmas({ steps, config: layoutConfig, flags: commonFlags })
+  const { timesteps, sigmas } = layout
 
-  function step({ modelOutput, sample, index }: StepInput): Float32Array {
+  function step(input: StepInput, memory: SchedulerState): Stepped {
+    const { index, sample } = input
     const sigma = sigmas[index]
-    const type = settings.prediction_type
-    const original = predictOriginalFromSigma({ type, modelOutput, sample, sigma })
-    const derivative = combine([
-      [1 / sigma, sample],
-      [-1 / sigma, original],
-    ])
-    derivatives = [derivative, ...derivatives].slice(0, orderMax)
+    const slope = slopeAt({ sample, sigma }, predictOriginalFromSigma({ ...input, type, sigma }))
+    const history = [slope, ...memory.history].slice(0, orderMax)
     const order = Math.min(index + 1, orderMax)
     // When the run began in the middle, the polynomial has more points than there are slopes.
-    const terms: readonly Term[] = derivatives
+    const terms: readonly Term[] = history
       .slice(0, order)
       .map((values, current) => [integrate(sigmas, { order, index, current }), values])
-    return toFloat32(combine([[1, sample], ...terms]))
+    return { sample: combine([[1, sample], ...terms]), history }
   }
 
-  return {
-    timesteps,
-    sigmas,
-    initNoiseSigma: initialSigma(sigmas, settings.timestep_spacing),
-    order: 1,
-    ...sigmaScaling(sigmas),
-    step,
-  }
+  return makeScheduler({ timesteps, ...sigmaNoising(sigmas, timestep_spacing), step })
 }
 
 type Basis = { readonly order: number; readonly index: number; readonly current: number }

@@ -1,18 +1,26 @@
-import { combine, toFloat32, type Values } from './arrays.ts'
-import type { NoiseInput, Scheduler } from './scheduler.ts'
+import { combine, type Values } from './arrays.ts'
 import { unsupported } from './settings.ts'
 
-/** A variance-preserving noise level: sample = alpha · x0 + sigma · noise. */
+/** A noise level: sample = alpha · x0 + sigma · noise. */
 export type Level = { readonly alpha: number; readonly sigma: number }
 
+/** The variance-preserving level (α² + σ² = 1) with the same ratio of noise to picture. */
 export function levelOfSigma(sigma: number): Level {
   const alpha = 1 / Math.sqrt(sigma * sigma + 1)
   return { alpha, sigma: sigma * alpha }
 }
 
+/** The level on a straight path from the picture to noise. */
+export function levelOfFlow(sigma: number): Level {
+  return { alpha: 1 - sigma, sigma }
+}
+
 export function levelOfAlpha(alphaCumulative: number): Level {
   return { alpha: Math.sqrt(alphaCumulative), sigma: Math.sqrt(1 - alphaCumulative) }
 }
+
+/** What a model may have been trained to say. */
+export const predictionTypes = ['epsilon', 'v_prediction', 'sample']
 
 export type Prediction = {
   readonly type: string
@@ -22,97 +30,62 @@ export type Prediction = {
 }
 
 /** The clean picture that the model believes in. */
-export function predictOriginal(prediction: Prediction): Float64Array {
-  const { type, modelOutput, sample, level } = prediction
-  switch (type) {
-    case 'epsilon':
-      return combine([
-        [1 / level.alpha, sample],
-        [-level.sigma / level.alpha, modelOutput],
-      ])
-    case 'v_prediction':
-      return combine([
-        [level.alpha, sample],
-        [-level.sigma, modelOutput],
-      ])
-    case 'sample':
-      return combine([[1, modelOutput]])
-    default:
-      throw unsupported('prediction_type', type)
-  }
+export function predictOriginal({ type, modelOutput, sample, level }: Prediction): Float64Array {
+  const [ofSample, ofOutput] = originalWeights(type, level)
+  return combine([
+    [ofSample, sample],
+    [ofOutput, modelOutput],
+  ])
+}
+
+/** The same from an unscaled (variance-exploding) sample x0 + σ·noise. */
+export function predictOriginalFromSigma(
+  prediction: Omit<Prediction, 'level'> & { readonly sigma: number },
+): Float64Array {
+  const { type, modelOutput, sample, sigma } = prediction
+  const level = levelOfSigma(sigma)
+  const [ofSample, ofOutput] = originalWeights(type, level)
+  return combine([
+    [ofSample * level.alpha, sample],
+    [ofOutput, modelOutput],
+  ])
 }
 
 /** The noise that the model sees in the sample. */
-export function predictNoise(prediction: Prediction): Float64Array {
-  const { type, modelOutput, sample, level } = prediction
+export function predictNoise({ type, modelOutput, sample, level }: Prediction): Float64Array {
+  const [ofSample, ofOutput] = noiseWeights(type, level)
+  return combine([
+    [ofSample, sample],
+    [ofOutput, modelOutput],
+  ])
+}
+
+type Pair = readonly [ofSample: number, ofOutput: number]
+
+function originalWeights(type: string, { alpha, sigma }: Level): Pair {
   switch (type) {
     case 'epsilon':
-      return combine([[1, modelOutput]])
+      return [1 / alpha, -sigma / alpha]
     case 'v_prediction':
-      return combine([
-        [level.alpha, modelOutput],
-        [level.sigma, sample],
-      ])
+      return [alpha, -sigma]
     case 'sample':
-      return combine([
-        [1 / level.sigma, sample],
-        [-level.alpha / level.sigma, modelOutput],
-      ])
+      return [0, 1]
+    case 'flow_prediction':
+      return [1, -sigma]
     default:
       throw unsupported('prediction_type', type)
   }
 }
 
-/**
- * The clean picture from an unscaled (variance-exploding) sample x = x0 + σ·noise, the form
- * that Euler, Heun, LMS and DPM2 share.
- */
-export function predictOriginalFromSigma(prediction: {
-  readonly type: string
-  readonly modelOutput: Values
-  readonly sample: Values
-  readonly sigma: number
-}): Float64Array {
-  const { type, modelOutput, sample, sigma } = prediction
-  const scale = sigma * sigma + 1
+function noiseWeights(type: string, { alpha, sigma }: Level): Pair {
   switch (type) {
     case 'epsilon':
-      return combine([
-        [1, sample],
-        [-sigma, modelOutput],
-      ])
+      return [0, 1]
     case 'v_prediction':
-      return combine([
-        [1 / scale, sample],
-        [-sigma / Math.sqrt(scale), modelOutput],
-      ])
+      return [sigma, alpha]
     case 'sample':
-      return combine([[1, modelOutput]])
+      return [1 / sigma, -alpha / sigma]
     default:
       throw unsupported('prediction_type', type)
   }
-}
-
-/** `addNoise` of methods on variance-preserving samples: alpha · x0 + sigma · noise. */
-function noising(levelAt: (index: number) => Level): Scheduler['addNoise'] {
-  return ({ original, noise, index }: NoiseInput) => {
-    const { alpha, sigma } = levelAt(index)
-    return toFloat32(
-      combine([
-        [alpha, original],
-        [sigma, noise],
-      ]),
-    )
-  }
-}
-
-export function alphaNoising(
-  alphas: readonly number[],
-  timesteps: readonly number[],
-): Scheduler['addNoise'] {
-  return noising((index) => levelOfAlpha(alphas[timesteps[index]]))
-}
-
-export function sigmaNoising(sigmas: readonly number[]): Scheduler['addNoise'] {
-  return noising((index) => levelOfSigma(sigmas[index]))
 }

@@ -1,7 +1,7 @@
 import {
-  isSchedulerName,
-  type SchedulerName,
+  findSchedulerName,
   schedulerNames,
+  schedulers,
 } from '../../shared/domain/job-schedulers.ts'
 import { AppError } from '../../shared/errors.ts'
 import { createDdim } from './ddim.ts'
@@ -39,40 +39,6 @@ const classes: Readonly<Record<string, CreateScheduler>> = {
   UniPCMultistepScheduler: createUnipc,
 }
 
-type NamedScheduler = { readonly className: string; readonly override: SchedulerConfig }
-
-const karras = { use_karras_sigmas: true }
-const sde = { algorithm_type: 'sde-dpmsolver++' }
-
-/** Every name that a job may give, as diffusers' table of AUTOMATIC1111 names maps it. */
-const named: Readonly<Record<SchedulerName, NamedScheduler>> = {
-  DDIM: of('DDIMScheduler'),
-  DDPM: of('DDPMScheduler'),
-  'DPM++ 2M': of('DPMSolverMultistepScheduler'),
-  'DPM++ 2M Karras': of('DPMSolverMultistepScheduler', karras),
-  'DPM++ 2M SDE': of('DPMSolverMultistepScheduler', sde),
-  'DPM++ 2M SDE Karras': of('DPMSolverMultistepScheduler', { ...sde, ...karras }),
-  'DPM++ SDE': of('DPMSolverSinglestepScheduler'),
-  'DPM++ SDE Karras': of('DPMSolverSinglestepScheduler', karras),
-  DPM2: of('KDPM2DiscreteScheduler'),
-  'DPM2 Karras': of('KDPM2DiscreteScheduler', karras),
-  'DPM2 a': of('KDPM2AncestralDiscreteScheduler'),
-  'DPM2 a Karras': of('KDPM2AncestralDiscreteScheduler', karras),
-  Euler: of('EulerDiscreteScheduler'),
-  'Euler a': of('EulerAncestralDiscreteScheduler'),
-  Heun: of('HeunDiscreteScheduler'),
-  LCM: of('LCMScheduler'),
-  LMS: of('LMSDiscreteScheduler'),
-  'LMS Karras': of('LMSDiscreteScheduler', karras),
-  PNDM: of('PNDMScheduler'),
-  TCD: of('TCDScheduler'),
-  UniPC: of('UniPCMultistepScheduler'),
-}
-
-function of(className: string, override: SchedulerConfig = {}): NamedScheduler {
-  return { className, override }
-}
-
 /** The maker of a diffusers class, or undefined when it is not implemented. */
 export function findSchedulerClass(className: string): CreateScheduler | undefined {
   return Object.hasOwn(classes, className) ? classes[className] : undefined
@@ -84,26 +50,32 @@ export type ChosenScheduler = {
 }
 
 /**
- * Chooses a scheduler by name and hands the model's settings on to it, as diffusers'
- * `X.from_config(pipe.scheduler.config, **override)`. Without a name it is the model's own.
+ * Chooses a scheduler by name, alias or diffusers class and hands the model's settings on to it,
+ * as diffusers' `X.from_config(pipe.scheduler.config, **override)`: keys that a class does not
+ * know change nothing. Without a name it is the model's own.
+ * @throws AppError inference.unsupported that lists the known names.
  */
 export function chooseScheduler(
   name: string | undefined,
   modelConfig: SchedulerConfig,
 ): ChosenScheduler {
-  const choice = name === undefined ? ownScheduler(modelConfig) : findNamed(name)
-  const create = findSchedulerClass(choice.className)
-  if (create === undefined) throw unknownScheduler(choice.className)
-  return { create, config: { ...modelConfig, ...choice.override } }
+  if (name === undefined) {
+    const className = String(modelConfig['_class_name'])
+    return { create: requireClass(className), config: modelConfig }
+  }
+  const canonical = findSchedulerName(name)
+  const entry = schedulers.find((scheduler) => scheduler.name === canonical)
+  if (entry === undefined) throw unknownScheduler(name)
+  return {
+    create: requireClass(entry.className),
+    config: { ...modelConfig, ...entry.settings },
+  }
 }
 
-function ownScheduler(config: SchedulerConfig): NamedScheduler {
-  return { className: String(config['_class_name']), override: {} }
-}
-
-function findNamed(name: string): NamedScheduler {
-  if (!isSchedulerName(name)) throw unknownScheduler(name)
-  return named[name]
+function requireClass(className: string): CreateScheduler {
+  const create = findSchedulerClass(className)
+  if (create === undefined) throw unknownScheduler(className)
+  return create
 }
 
 function unknownScheduler(name: string): AppError {

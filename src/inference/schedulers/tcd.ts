@@ -1,52 +1,41 @@
-import { combine, toFloat32 } from './arrays.ts'
+import { combine } from './arrays.ts'
 import { distilledDefaults } from './lcm.ts'
-import { readAlphas } from './noise-schedule.ts'
-import { alphaNoising, levelOfAlpha, predictNoise, predictOriginal } from './prediction.ts'
+import { makeScheduler, type Stepped } from './make-scheduler.ts'
+import { alphaNoising, readAlphas } from './noise-schedule.ts'
+import { levelOfAlpha, predictNoise, predictOriginal } from './prediction.ts'
 import type { Scheduler, SchedulerConfig, StepInput } from './scheduler.ts'
-import { readSettings, requireSetting } from './settings.ts'
+import { readSettings } from './settings.ts'
 import { spaceDistilled } from './spacing.ts'
 
 /** Trajectory consistency (Zheng et al. 2024, arXiv 2402.19159); eta is the paper's γ. */
 export function createTcd(config: SchedulerConfig, steps: number): Scheduler {
   const settings = readSettings(distilledDefaults, config)
-  requireSetting(settings, { key: 'timestep_spacing', among: ['leading'] })
-  const alphas = readAlphas({ ...distilledDefaults, ...config })
-  const timesteps = spaceDistilled({
-    steps,
-    trainSteps: settings.num_train_timesteps,
-    originalSteps: settings.original_inference_steps,
-  })
+  const alphas = readAlphas({ ...distilledDefaults, ...config }, 'Exact')
+  const timesteps = spaceDistilled(settings, steps)
+  const type = settings.prediction_type
+  const noising = alphaNoising({ alphas, timesteps, type })
 
-  function step(input: StepInput): Float32Array {
+  function step(input: StepInput): Stepped {
     const { index } = input
     const eta = input.eta ?? 0
     const isLast = index === timesteps.length - 1
     const next = isLast ? 0 : timesteps[index + 1]
-    const target = Math.floor((1 - eta) * next)
-    const level = levelOfAlpha(alphas[timesteps[index]])
-    const prediction = { ...input, type: settings.prediction_type, level }
+    // In float32 as the reference, where it decides which whole timestep a product reaches.
+    const target = Math.floor(Math.fround(Math.fround(1 - eta) * next))
+    const prediction = { ...input, type, level: noising.levelAt(index) }
     const jump = levelOfAlpha(alphas[target])
     const jumped = combine([
       [jump.alpha, predictOriginal(prediction)],
       [jump.sigma, predictNoise(prediction)],
     ])
-    if (eta === 0 || isLast) return toFloat32(jumped)
+    if (eta === 0 || isLast) return { sample: jumped }
     const ratio = alphas[next] / alphas[target]
-    return toFloat32(
-      combine([
-        [Math.sqrt(ratio), jumped],
-        [Math.sqrt(1 - ratio), input.drawNoise()],
-      ]),
-    )
+    const noised = combine([
+      [Math.sqrt(ratio), jumped],
+      [Math.sqrt(1 - ratio), input.drawNoise()],
+    ])
+    return { sample: noised }
   }
 
-  return {
-    timesteps,
-    sigmas: null,
-    initNoiseSigma: 1,
-    order: 1,
-    scaleModelInput: (sample) => sample,
-    step,
-    addNoise: alphaNoising(alphas, timesteps),
-  }
+  return makeScheduler({ ...noising, step })
 }

@@ -1,3 +1,4 @@
+import { assert } from '../../shared/assert.ts'
 import { AppError } from '../../shared/errors.ts'
 import { byteAlphabet } from './byte-alphabet.ts'
 import { BytePairMerger } from './byte-pair-merger.ts'
@@ -15,13 +16,21 @@ export type ClipTokenizerFiles = {
 }
 
 export type Encoding = {
-  /** Padded and truncated to the model's length. */
+  /** One window: start, text, end and padding, in all the model's length. */
   readonly ids: readonly number[]
   /** Ids with start and end, before truncation and padding. */
   readonly tokenCount: number
 }
 
-export type ClipTokenizer = { readonly encode: (text: string) => Encoding }
+export type ClipTokenizer = {
+  /** The first window of a text; the rest is cut off. */
+  readonly encode: (text: string) => Encoding
+  /** All ids of a text, without start, end and padding. */
+  readonly split: (text: string) => readonly number[]
+  /** Puts at most `windowTokens` ids between start and end, and pads. */
+  readonly frame: (ids: readonly number[]) => readonly number[]
+  readonly windowTokens: number
+}
 
 // Unicode White_Space, which differs from JavaScript's \s in U+0085 and U+FEFF.
 const space = '\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000'
@@ -59,14 +68,21 @@ export function createClipTokenizer(files: ClipTokenizerFiles): ClipTokenizer {
   }
 
   const specialPattern = new RegExp(`(${[...specials.keys()].map(escapePattern).join('|')})`, 'u')
-  return {
-    encode: (text) => {
-      const body = text.split(specialPattern).flatMap(encodePart)
-      const used = [start, ...body.slice(0, files.length - 2), end]
-      const padding = Array.from({ length: files.length - used.length }, () => pad)
-      return { ids: [...used, ...padding], tokenCount: body.length + 2 }
-    },
+  const windowTokens = files.length - 2
+  const split = (text: string) => text.split(specialPattern).flatMap(encodePart)
+
+  function frame(ids: readonly number[]): readonly number[] {
+    assert(ids.length <= windowTokens, 'the ids fit one window')
+    const padding = Array.from({ length: windowTokens - ids.length }, () => pad)
+    return [start, ...ids, end, ...padding]
   }
+
+  function encode(text: string): Encoding {
+    const ids = split(text)
+    return { ids: frame(ids.slice(0, windowTokens)), tokenCount: ids.length + 2 }
+  }
+
+  return { encode, split, frame, windowTokens }
 }
 
 function escapePattern(text: string): string {

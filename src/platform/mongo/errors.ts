@@ -15,7 +15,11 @@ export function isOnlyDuplicates(error: unknown): boolean {
 }
 
 /** Classes that the driver throws but does not export. */
-const unexported = new Set(['MongoWaitQueueTimeoutError', 'MongoPoolClearedError'])
+const unexported = new Set([
+  'MongoWaitQueueTimeoutError',
+  'MongoPoolClearedError',
+  'MongoPoolClosedError',
+])
 
 /** Refused, lost or timed out: the request may or may not have had its effect. */
 export function isUnreachable(error: unknown): boolean {
@@ -25,6 +29,7 @@ export function isUnreachable(error: unknown): boolean {
     error instanceof mongoose.Error.MongooseServerSelectionError ||
     error instanceof mongo.MongoNotConnectedError ||
     error instanceof mongo.MongoClientClosedError ||
+    error instanceof mongo.MongoServerClosedError ||
     (error instanceof mongo.MongoError && unexported.has(error.name))
   )
 }

@@ -27,6 +27,31 @@ export function checkBytes(expected: Pick<ObjectFacts, 'sizeBytes' | 'sha256'>):
   })
 }
 
+export type MeasuredBytes = {
+  readonly check: Transform
+  /** What passed through; only after the end. */
+  readonly measured: () => Pick<ObjectFacts, 'sizeBytes' | 'sha256'>
+}
+
+/** Passes bytes through and measures them; fails with `request.too_large` beyond the maximum. */
+export function measureBytes(sizeBytesMax: number): MeasuredBytes {
+  const digest = createHash('sha256')
+  let sizeBytes = 0
+  const check = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      sizeBytes += chunk.length
+      if (sizeBytes > sizeBytesMax) return done(tooLarge(sizeBytesMax))
+      digest.update(chunk)
+      done(null, chunk)
+    },
+  })
+  return { check, measured: () => ({ sizeBytes, sha256: digest.digest('hex') }) }
+}
+
+function tooLarge(sizeBytesMax: number): AppError {
+  return new AppError('request.too_large', `at most ${sizeBytesMax} bytes are taken`)
+}
+
 function mismatch(message: string): AppError {
   return new AppError('object.mismatch', message)
 }

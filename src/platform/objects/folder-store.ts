@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import type { Readable } from 'node:stream'
+import type { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { AppError } from '../../shared/errors.ts'
-import { checkBytes } from './check-bytes.ts'
+import { checkBytes, measureBytes } from './check-bytes.ts'
 import { assertObjectKey, isObjectKey } from './key.ts'
-import type { ObjectFacts, ObjectStore, PutOptions, StoredObject } from './store.ts'
+import type { AddOptions, ObjectFacts, ObjectStore, PutOptions, StoredObject } from './store.ts'
 
 /**
  * Objects as files: `content/<key>` holds the bytes, `facts/<key>.json` what is known about them.
@@ -26,6 +26,7 @@ export async function openFolderStore(root: string): Promise<ObjectStore> {
   const head = async (key: string) => await readHead(folders, key)
   return {
     put: async (key, bytes, options) => await put(folders, key, { bytes, options }),
+    add: async (bytes, options) => await add(folders, bytes, options),
     get: async (key) => {
       const found = await head(key)
       if (found === null) return null
@@ -45,26 +46,47 @@ export async function openFolderStore(root: string): Promise<ObjectStore> {
 
 type Folders = { readonly content: string; readonly facts: string; readonly partial: string }
 type Upload = { readonly bytes: Readable; readonly options: PutOptions }
+type Placed = ObjectFacts & { readonly partial: string }
 
 const partialMsMax = 86_400_000
 
 const facts = z.object({ sha256: z.string(), sizeBytes: z.number(), contentType: z.string() })
 
 async function put(folders: Folders, key: string, upload: Upload): Promise<StoredObject> {
-  const { sha256, sizeBytes, contentType } = upload.options
+  const { bytes, options } = upload
   assertObjectKey(key)
   const partial = path.join(folders.partial, randomUUID())
   try {
-    await receive(partial, upload)
-    await refuseOther(folders, key, upload.options)
-    await placeFacts(folders, key, { sha256, sizeBytes, contentType })
-    const target = contentPath(folders, key)
-    await mkdir(path.dirname(target), { recursive: true })
-    await rename(partial, target)
-    return { key, sha256, sizeBytes, contentType }
+    await receive(partial, bytes, { check: checkBytes(options), signal: options.signal })
+    return await place(folders, key, { ...options, partial })
   } finally {
     await rm(partial, { force: true })
   }
+}
+
+async function add(folders: Folders, bytes: Readable, options: AddOptions): Promise<StoredObject> {
+  const { sizeBytesMax, contentType, keyOf, signal } = options
+  const partial = path.join(folders.partial, randomUUID())
+  const { check, measured } = measureBytes(sizeBytesMax)
+  try {
+    await receive(partial, bytes, { check, signal })
+    const { sha256, sizeBytes } = measured()
+    return await place(folders, keyOf(sha256), { sha256, sizeBytes, contentType, partial })
+  } finally {
+    await rm(partial, { force: true })
+  }
+}
+
+/** Makes complete bytes visible under their key. */
+async function place(folders: Folders, key: string, placed: Placed): Promise<StoredObject> {
+  const { sha256, sizeBytes, contentType, partial } = placed
+  assertObjectKey(key)
+  await refuseOther(folders, key, placed)
+  await placeFacts(folders, key, { sha256, sizeBytes, contentType })
+  const target = contentPath(folders, key)
+  await mkdir(path.dirname(target), { recursive: true })
+  await rename(partial, target)
+  return { key, sha256, sizeBytes, contentType }
 }
 
 /** Another process may be writing here: only what nobody has touched for long goes. */
@@ -82,9 +104,12 @@ async function forgetPartials(folder: string): Promise<void> {
 }
 
 /** Writes and flushes the bytes; throws before anybody could see wrong ones. */
-async function receive(file: string, { bytes, options }: Upload): Promise<void> {
-  const { signal } = options
-  await pipeline(bytes, checkBytes(options), createWriteStream(file), { signal })
+async function receive(
+  file: string,
+  bytes: Readable,
+  { check, signal }: { readonly check: Transform; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  await pipeline(bytes, check, createWriteStream(file), { ...(signal && { signal }) })
   const handle = await open(file, 'r+')
   try {
     await handle.sync()

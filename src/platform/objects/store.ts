@@ -11,6 +11,14 @@ export type StoredObject = ObjectFacts & { readonly key: string }
 
 export type PutOptions = ObjectFacts & { readonly signal?: AbortSignal }
 
+export type AddOptions = {
+  readonly contentType: string
+  readonly sizeBytesMax: number
+  /** Where the bytes belong, once their SHA-256 is known. */
+  readonly keyOf: (sha256: string) => string
+  readonly signal?: AbortSignal
+}
+
 /**
  * Bytes by key. Objects never change: a second put of the same bytes is fine, of others is refused.
  * Keys are checked by `assertObjectKey`; a bad one is AppError `request.invalid`.
@@ -21,6 +29,11 @@ export type ObjectStore = {
    * AppError `object.mismatch` is thrown; the same when the key holds other bytes already.
    */
   readonly put: (key: string, bytes: Readable, options: PutOptions) => Promise<StoredObject>
+  /**
+   * Streams bytes in of which nothing is known before. Nothing is stored when the stream fails, or
+   * when there are more than `sizeBytesMax`: then AppError `request.too_large`.
+   */
+  readonly add: (bytes: Readable, options: AddOptions) => Promise<StoredObject>
   /** Null when there is no such object. The caller reads the stream to its end or destroys it. */
   readonly get: (key: string) => Promise<(StoredObject & { readonly bytes: Readable }) | null>
   readonly head: (key: string) => Promise<StoredObject | null>

@@ -1,15 +1,46 @@
 import type { FieldError } from '../errors.ts'
-import type { GenerationJobSpec, Input, Owner } from './generation-job.ts'
-import { immutable, immutableOptional, type Rule, type Rules, type RulesByPlace } from './rules.ts'
+import {
+  type GenerationJobSpec,
+  type Input,
+  type Owner,
+  type Parameters,
+  pictureTasks,
+  type Task,
+} from './generation-job.ts'
+import {
+  celList,
+  immutable,
+  immutableOptional,
+  type Rule,
+  type Rules,
+  type RulesByPlace,
+} from './rules.ts'
+import { type LimitedField, tasksWith } from './task-fields.ts'
 
-const textTasks: readonly string[] = ['TextToImage', 'TextTo3D']
-const maskedTasks: readonly string[] = ['Inpaint', 'Cleanup']
-const strengthTasks: readonly string[] = ['ImageToImage', 'Inpaint']
+/** The part of a spec that is asked for: what a REST request has too. */
+export type JobWish = Pick<GenerationJobSpec, 'owner' | 'task' | 'parameters'> & {
+  readonly inputs?: readonly Input[] | undefined
+}
 
-const cel = (words: readonly string[]) => `['${words.join("', '")}']`
+const promptTasks: readonly Task[] = [...pictureTasks, 'TextTo3D']
+const textTasks: readonly Task[] = ['TextToImage', 'TextTo3D']
+const maskedTasks: readonly Task[] = ['Inpaint', 'Cleanup']
+/** Each reads one picture; a second one of a role would be ignored. */
+const singleTasks: readonly Task[] = ['ImageToImage', 'Inpaint']
 
-function hasInput(spec: GenerationJobSpec, role: Input['role']): boolean {
-  return spec.inputs?.some((input) => input.role === role) ?? false
+function countInputs(spec: JobWish, role: Input['role']): number {
+  return spec.inputs?.filter((input) => input.role === role).length ?? 0
+}
+
+/** A task that does not use a parameter refuses it. */
+function onlyFor(field: LimitedField): Rule<JobWish> {
+  const tasks = tasksWith(field)
+  return {
+    rule: `self.task in ${celList(tasks)} || !has(self.parameters.${field})`,
+    message: `${field} is for ${tasks.join(', ')} only`,
+    fieldPath: `.parameters.${field}`,
+    violatedBy: (spec) => !tasks.includes(spec.task) && spec.parameters[field] !== undefined,
+  }
 }
 
 /** Accounts are settled from the end of a job, so an end is final for every writer. */
@@ -40,38 +71,60 @@ const transitionRules = {
 } as const satisfies Rules
 
 const taskRules = {
-  textTaskNeedsPrompt: {
-    rule: `!(self.task in ${cel(textTasks)}) || has(self.parameters.prompt)`,
-    message: 'TextToImage and TextTo3D need a prompt',
+  taskNeedsPrompt: {
+    rule: `!(self.task in ${celList(promptTasks)}) || has(self.parameters.prompt)`,
+    message: `${promptTasks.join(', ')} need a prompt`,
     fieldPath: '.parameters.prompt',
-    violatedBy: (spec) => textTasks.includes(spec.task) && spec.parameters.prompt === undefined,
+    violatedBy: (spec) => promptTasks.includes(spec.task) && spec.parameters.prompt === undefined,
   },
+  strengthNeedsItsTask: onlyFor('strength'),
+  resizeModeNeedsItsTask: onlyFor('resizeMode'),
+  maskBlurNeedsItsTask: onlyFor('maskBlur'),
+  inpaintAreaNeedsItsTask: onlyFor('inpaintArea'),
+  maskPaddingNeedsItsTask: onlyFor('maskPadding'),
+  keepUnmaskedPixelsNeedsItsTask: onlyFor('keepUnmaskedPixels'),
+  promptSyntaxNeedsItsTask: onlyFor('promptSyntax'),
+  promptOverflowNeedsItsTask: onlyFor('promptOverflow'),
+  lorasNeedTheirTask: onlyFor('loras'),
   textTaskTakesNoInputs: {
-    rule: `!(self.task in ${cel(textTasks)}) || !has(self.inputs) || self.inputs.size() == 0`,
+    rule: `!(self.task in ${celList(textTasks)}) || !has(self.inputs) || self.inputs.size() == 0`,
     message: 'TextToImage and TextTo3D take no inputs',
     fieldPath: '.inputs',
     violatedBy: (spec) => textTasks.includes(spec.task) && (spec.inputs?.length ?? 0) > 0,
   },
-  strengthNeedsItsTask: {
-    rule: `self.task in ${cel(strengthTasks)} || !has(self.parameters.strength)`,
-    message: 'strength is for ImageToImage and Inpaint only',
-    fieldPath: '.parameters.strength',
-    violatedBy: (spec) =>
-      !strengthTasks.includes(spec.task) && spec.parameters.strength !== undefined,
-  },
   imageTaskNeedsImage: {
-    rule: `self.task in ${cel(textTasks)}
+    rule: `self.task in ${celList(textTasks)}
       || (has(self.inputs) && self.inputs.exists(i, i.role == 'Image'))`,
     message: 'this task needs an input of role Image',
     fieldPath: '.inputs',
-    violatedBy: (spec) => !textTasks.includes(spec.task) && !hasInput(spec, 'Image'),
+    violatedBy: (spec) => !textTasks.includes(spec.task) && countInputs(spec, 'Image') === 0,
   },
   maskedTaskNeedsMask: {
-    rule: `!(self.task in ${cel(maskedTasks)})
+    rule: `!(self.task in ${celList(maskedTasks)})
       || (has(self.inputs) && self.inputs.exists(i, i.role == 'Mask'))`,
     message: 'Inpaint and Cleanup need an input of role Mask',
     fieldPath: '.inputs',
-    violatedBy: (spec) => maskedTasks.includes(spec.task) && !hasInput(spec, 'Mask'),
+    violatedBy: (spec) => maskedTasks.includes(spec.task) && countInputs(spec, 'Mask') === 0,
+  },
+  oneInputOfEachRole: {
+    rule: `!(self.task in ${celList(singleTasks)}) || !has(self.inputs)
+      || ['Image', 'Mask'].all(role, self.inputs.filter(i, i.role == role).size() <= 1)`,
+    message: 'ImageToImage and Inpaint take one input of a role, not several',
+    fieldPath: '.inputs',
+    violatedBy: (spec) =>
+      singleTasks.includes(spec.task) &&
+      (countInputs(spec, 'Image') > 1 || countInputs(spec, 'Mask') > 1),
+  },
+  inputsHaveUse: {
+    rule: `!(self.task in ${celList(singleTasks)}) || !has(self.inputs)
+      || self.inputs.all(i, i.role == 'Image' || (i.role == 'Mask' && self.task == 'Inpaint'))`,
+    message:
+      'ImageToImage takes an input of role Image; Inpaint one of role Image, one of role Mask',
+    fieldPath: '.inputs',
+    violatedBy: (spec) =>
+      singleTasks.includes(spec.task) &&
+      (countInputs(spec, 'Reference') > 0 ||
+        (spec.task !== 'Inpaint' && countInputs(spec, 'Mask') > 0)),
   },
   importsAreOfOwner: {
     rule: `!has(self.inputs) || self.inputs.all(i, !has(i.object)
@@ -81,7 +134,7 @@ const taskRules = {
     violatedBy: ({ inputs, owner }) =>
       inputs?.some(({ object }) => object && !object.key.startsWith(importsOf(owner))) ?? false,
   },
-} as const satisfies Rules<GenerationJobSpec>
+} as const satisfies Rules<JobWish>
 
 const ownerRules = {
   limitsNeedUser: {
@@ -91,6 +144,16 @@ const ownerRules = {
     violatedBy: (owner) => owner.limits !== undefined && owner.user === undefined,
   },
 } as const satisfies Rules<Owner>
+
+const parameterRules = {
+  lorasDiffer: {
+    rule: `!has(self.loras)
+      || self.loras.all(a, self.loras.exists_one(b, b.name == a.name))`,
+    message: 'loras must have different names',
+    fieldPath: '.loras',
+    violatedBy: ({ loras = [] }) => new Set(loras.map(({ name }) => name)).size < loras.length,
+  },
+} as const satisfies Rules<Parameters>
 
 const inputRules = {
   exactlyOneSource: {
@@ -106,6 +169,7 @@ export const generationJobRules = {
   '': { terminalIsFinal },
   spec: { ...transitionRules, ...taskRules },
   'spec.owner': ownerRules,
+  'spec.parameters': parameterRules,
   'spec.inputs[]': inputRules,
 } satisfies RulesByPlace
 
@@ -117,10 +181,11 @@ function importsOf(owner: Owner): string {
  * What the API server's rules would refuse in a new spec that has the right shape, in TypeScript,
  * so that the api answers before it accepts. Paths are dotted and relative to the spec.
  */
-export function generationJobFaults(spec: GenerationJobSpec): FieldError[] {
+export function generationJobFaults(spec: JobWish): FieldError[] {
   return [
     ...faults(taskRules, spec, ''),
     ...faults(ownerRules, spec.owner, 'owner'),
+    ...faults(parameterRules, spec.parameters, 'parameters'),
     ...(spec.inputs ?? []).flatMap((input, index) => faults(inputRules, input, `inputs[${index}]`)),
   ]
 }

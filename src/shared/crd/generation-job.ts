@@ -43,6 +43,21 @@ export const owner = z.object({
 })
 export type Owner = z.infer<typeof owner>
 
+/** The tasks that make pictures with a diffusion model: what this release runs. */
+export const pictureTasks = ['TextToImage', 'ImageToImage', 'Inpaint'] as const
+export type PictureTask = (typeof pictureTasks)[number]
+
+export function isPictureTask(given: Task): given is PictureTask {
+  return pictureTasks.some((known) => known === given)
+}
+
+export const lorasMax = 8
+
+export const loraChoice = z.object({
+  name: labelName.describe('Name of a Model of type Lora, of the same family.'),
+  scale: z.number().min(-4).max(4).describe('Its weight; 0 is off.').default(1),
+})
+
 /** What to make. Fields a task does not use are refused for it; absent ones come from the Model. */
 export const parameters = z.object({
   prompt: z.string().max(4000).describe('What the result should show.').optional(),
@@ -66,6 +81,39 @@ export const parameters = z.object({
     .max(1)
     .describe('How far the result may leave the input: 0 not at all, 1 wholly.')
     .optional(),
+  resizeMode: z
+    .enum(['Fit', 'Fill', 'Stretch'])
+    .describe('How an input of another size becomes width × height; absent: it is refused.')
+    .optional(),
+  maskBlur: z
+    .int()
+    .min(0)
+    .max(64)
+    .describe('Radius in pixels of a Gaussian blur of the mask.')
+    .optional(),
+  inpaintArea: z
+    .enum(['Whole', 'MaskedOnly'])
+    .describe('MaskedOnly: the masked box alone is painted, at width × height, and put back.')
+    .optional(),
+  maskPadding: z
+    .int()
+    .min(0)
+    .max(512)
+    .describe('Pixels around the masked box, for inpaintArea MaskedOnly.')
+    .optional(),
+  keepUnmaskedPixels: z
+    .boolean()
+    .describe('Where the mask is black the result has the bytes of the input.')
+    .optional(),
+  promptSyntax: z
+    .enum(['Plain', 'Weighted'])
+    .describe('Weighted reads (word:1.2), (word) and [word]; a backslash escapes.')
+    .optional(),
+  promptOverflow: z
+    .enum(['Chunk', 'Truncate'])
+    .describe('What becomes of prompts of more than 75 tokens.')
+    .optional(),
+  loras: z.array(loraChoice).max(lorasMax).describe('LoRAs on top of the model.').optional(),
 })
 export type Parameters = z.infer<typeof parameters>
 
@@ -175,6 +223,11 @@ export const output = z.object({
   width: z.int().min(0).max(65_536).optional(),
   height: z.int().min(0).max(65_536).optional(),
   seed: z.int().min(0).max(4_294_967_295).optional(),
+  inputChanges: z
+    .array(z.string().max(200))
+    .max(16)
+    .describe('What was done to the inputs before the model saw them.')
+    .optional(),
 })
 export type Output = z.infer<typeof output>
 

@@ -1,4 +1,5 @@
-import { immutable, type Rule, type RulesByPlace } from './rules.ts'
+import { pictureTasks } from './generation-job.ts'
+import { celList, immutable, type Rule, type RulesByPlace } from './rules.ts'
 
 function memberOfType(type: string, member: string): Rule {
   return {
@@ -30,6 +31,32 @@ function defaultFits(side: 'width' | 'height'): Rule {
  */
 export const modelRules = {
   spec: {
+    typeImmutable: immutable('type'),
+    loraHasNoPrice: {
+      rule: "self.type != 'Lora' || self.price.perImageMicroCredits == 0",
+      message: 'a LoRA has no price of its own: set 0',
+      fieldPath: '.price.perImageMicroCredits',
+    },
+    loraHasNoGpus: {
+      rule: "self.type != 'Lora' || self.resources.gpus == 0",
+      message: 'a LoRA has no GPUs of its own: set 0',
+      fieldPath: '.resources.gpus',
+    },
+    loraHasNoDefaults: {
+      rule: "self.type != 'Lora' || !has(self.defaults)",
+      message: 'a LoRA has no defaults: those of the base model count',
+      fieldPath: '.defaults',
+    },
+    loraHasNoSizes: {
+      rule: "self.type != 'Lora' || !has(self.sizes)",
+      message: 'a LoRA has no sizes: those of the base model count',
+      fieldPath: '.sizes',
+    },
+    loraMakesPictures: {
+      rule: `self.type != 'Lora' || self.tasks.all(task, task in ${celList(pictureTasks)})`,
+      message: `a LoRA is for ${pictureTasks.join(', ')} only`,
+      fieldPath: '.tasks',
+    },
     deliveryImmutable: immutable('delivery'),
     digestIsFinal: {
       rule: '!has(oldSelf.digest) || (has(self.digest) && self.digest == oldSelf.digest)',

@@ -19,6 +19,8 @@ export const modelFamilies = [
   'FlowMatch',
 ] as const
 
+export const modelTypes = ['Base', 'Lora'] as const
+
 const range = z.object({
   min: z.int().min(8).max(4096).multipleOf(8).describe('Pixels.'),
   max: z.int().min(8).max(4096).multipleOf(8).describe('Pixels.'),
@@ -77,6 +79,10 @@ const modelResources = z.object({
 
 export const modelSpec = z
   .object({
+    type: z
+      .enum(modelTypes)
+      .describe('Lora: added to a base model of its family by parameters.loras. Immutable.')
+      .default('Base'),
     displayName: z.string().min(1).max(128).describe('Name for people.').optional(),
     description: z.string().max(2000).describe('What the model is good at.').optional(),
     family: z.enum(modelFamilies).describe('How the weights are read.'),
@@ -86,13 +92,18 @@ export const modelSpec = z
     digest: sha256
       .describe("SHA-256 of the pack's atelier-model.json. May be added once, never changed.")
       .optional(),
-    defaults: parameters.describe('Fill what a job leaves out.').optional(),
+    defaults: parameters
+      .omit({ loras: true })
+      .describe('Fill what a job leaves out, as far as its task uses it.')
+      .optional(),
     sizes: z
       .object({ width: range.describe('Widths.'), height: range.describe('Heights.') })
       .describe('Pictures the model can make; absent: no limit.')
       .optional(),
-    price: price.describe('What a job costs.'),
-    resources: modelResources.describe('What a pod of the model asks for.'),
+    price: price.describe('What a job costs; 0 for a LoRA: its base model has the price.'),
+    resources: modelResources.describe(
+      'What a pod of the model asks for; of a LoRA, what it adds to that.',
+    ),
     runsOn: z
       .array(z.enum(['Gpu', 'Cpu']))
       .min(1)
@@ -108,7 +119,7 @@ export const modelSpec = z
       .describe('Who may use a model of visibility Departments.')
       .optional(),
   })
-  .describe('A base model.')
+  .describe('A base model or a LoRA.')
 export type ModelSpec = z.infer<typeof modelSpec>
 
 export const modelStatus = z

@@ -17,6 +17,11 @@ export type Rules<Self = never> = Readonly<Record<string, Rule<Self>>>
 /** Rules of one kind by place: `''` is the root, `spec.inputs[]` each member of a list. */
 export type RulesByPlace = Readonly<Record<string, Rules>>
 
+/** Words as a list of CEL. */
+export function celList(words: readonly string[]): string {
+  return `['${words.join("', '")}']`
+}
+
 /** A required field (or one with a default) never changes. */
 export function immutable(field: string): Rule {
   return {

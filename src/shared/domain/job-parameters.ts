@@ -1,14 +1,12 @@
-import type { Input, Parameters, Task } from '../crd/generation-job.ts'
-import type { Model, ModelSpec } from '../crd/model.ts'
+import { generationJobFaults, type JobWish } from '../crd/generation-job-rules.ts'
+import { isPictureTask, type Parameters, pictureTasks, type Task } from '../crd/generation-job.ts'
+import type { ModelSpec } from '../crd/model.ts'
+import { usedFields } from '../crd/task-fields.ts'
 import type { FieldError } from '../errors.ts'
-import { isSchedulerName, schedulerNames } from './job-schedulers.ts'
-
-/** What somebody asks for, before a Model's defaults are known. */
-export type ParameterRequest = {
-  readonly task: Task
-  readonly parameters: Parameters
-  readonly inputs: readonly Input[]
-}
+import { callsPerImage } from './job-calls.ts'
+import { loraErrors } from './job-loras.ts'
+import { findSchedulerName, schedulerNames } from './job-schedulers.ts'
+import type { KnownModel, RequestModels } from './known-model.ts'
 
 export type Resolution =
   | { readonly kind: 'Resolved'; readonly parameters: Parameters }
@@ -24,63 +22,67 @@ const fallbacks = {
   scheduler: 'DPM++ 2M Karras',
   batchCount: 1,
   batchSize: 1,
+  maskBlur: 0,
+  inpaintArea: 'Whole',
+  maskPadding: 32,
+  keepUnmaskedPixels: false,
+  promptSyntax: 'Plain',
+  promptOverflow: 'Chunk',
 } as const satisfies Parameters
+
+/** Those of diffusers 0.42: an inpainted region starts from pure noise. */
+const strengthFallback = { ImageToImage: 0.8, Inpaint: 1 } as const
 
 const seedCount = 4_294_967_296
 
-/** Whether a department may know of and use a Model. */
-export function isModelVisible(
-  model: Pick<ModelSpec, 'visibility' | 'departments'>,
-  department: string,
-) {
-  if (model.visibility === 'Public') return true
-  return model.departments?.includes(department) ?? false
-}
-
 /**
- * Fills absent parameters from the Model, draws a seed for −1 and checks the result. Whatever a pod
- * gets is complete, so that every attempt of a job makes the same picture.
- * `random` is uniform in [0, 1).
+ * Fills absent parameters from the Model, draws a seed for −1, writes the scheduler by its own name
+ * and checks the result. Whatever a pod gets is complete, so that every attempt of a job makes the
+ * same picture. `random` is uniform in [0, 1).
  */
 export function resolveParameters(
-  request: ParameterRequest,
-  model: Pick<Model, 'metadata' | 'spec'>,
+  request: JobWish,
+  models: RequestModels,
   random: () => number,
 ): Resolution {
-  const filled = fill(request.parameters, model.spec)
+  const { model } = models
+  if (model.spec.type === 'Lora') return { kind: 'Refused', errors: [notABaseModel(model)] }
+  const filled = fill(request, model.spec)
+  const scheduler = findSchedulerName(filled.scheduler ?? '')
   const errors = [
     ...taskErrors(request.task, model),
-    ...promptErrors(request),
+    ...generationJobFaults(request),
     ...sizeErrors(filled, model.spec),
-    ...schedulerErrors(filled),
-    ...unusedErrors(request),
+    ...(scheduler === undefined ? [unknownScheduler] : strengthErrors(request.task, filled, model)),
+    ...loraErrors(request, models),
   ]
-  if (errors.length > 0) return { kind: 'Refused', errors }
+  if (errors.length > 0 || scheduler === undefined) return { kind: 'Refused', errors }
   const seed = filled.seed === -1 ? Math.floor(random() * seedCount) : filled.seed
-  return { kind: 'Resolved', parameters: { ...filled, ...(seed === undefined ? {} : { seed }) } }
+  const drawn = seed === undefined ? {} : { seed }
+  return { kind: 'Resolved', parameters: { ...filled, scheduler, ...drawn } }
 }
 
-/** `strength` has no fallback: a task that needs it says so. */
-function fill(parameters: Parameters, { defaults = {}, sizes }: ModelSpec): Parameters {
+/** A Model's prompt is an example of its author, never what somebody else asked for. */
+function fill({ task, parameters }: JobWish, { defaults = {}, sizes }: ModelSpec): Parameters {
   const size = sizes === undefined ? {} : { width: sizes.width.max, height: sizes.height.max }
-  const { strength: _unused, prompt: _never, ...modelDefaults } = defaults
-  return { ...fallbacks, ...size, ...modelDefaults, ...parameters }
+  const { prompt: _never, ...modelDefaults } = defaults
+  const strength = task === 'Inpaint' ? strengthFallback.Inpaint : strengthFallback.ImageToImage
+  const offered = { ...fallbacks, strength, ...size, ...modelDefaults }
+  return { ...usedFields(task, offered), ...parameters }
 }
 
-function taskErrors(
-  task: Task,
-  { metadata, spec }: Pick<Model, 'metadata' | 'spec'>,
-): FieldError[] {
+function notABaseModel({ metadata }: KnownModel): FieldError {
+  const message = `${metadata.name} is a LoRA; name it in parameters.loras`
+  return { path: 'modelRef.name', message }
+}
+
+function taskErrors(task: Task, { metadata, spec }: KnownModel): FieldError[] {
+  if (!isPictureTask(task)) {
+    return [{ path: 'task', message: `this release runs ${pictureTasks.join(', ')}, not ${task}` }]
+  }
   if (spec.tasks.includes(task)) return []
   const known = spec.tasks.join(', ')
   return [{ path: 'task', message: `model ${metadata.name} serves ${known}, not ${task}` }]
-}
-
-const withPrompt: readonly Task[] = ['TextToImage', 'ImageToImage', 'Inpaint', 'TextTo3D']
-
-function promptErrors({ task, parameters }: ParameterRequest): FieldError[] {
-  if (!withPrompt.includes(task) || parameters.prompt !== undefined) return []
-  return [{ path: 'parameters.prompt', message: `is required for ${task}` }]
 }
 
 function sizeErrors(parameters: Parameters, { sizes }: ModelSpec): FieldError[] {
@@ -100,20 +102,16 @@ function multipleError(path: string, value: number, multipleOf: number): FieldEr
   return value % multipleOf === 0 ? [] : [{ path, message: `must be a multiple of ${multipleOf}` }]
 }
 
-function schedulerErrors({ scheduler }: Parameters): FieldError[] {
-  if (scheduler === undefined || isSchedulerName(scheduler)) return []
-  const message = `must be one of ${schedulerNames.join(', ')}`
-  return [{ path: 'parameters.scheduler', message }]
+/** diffusers runs trunc(steps × strength) steps; a job without any would give the input back. */
+function strengthErrors(task: Task, parameters: Parameters, { spec }: KnownModel): FieldError[] {
+  if (!isPictureTask(task)) return []
+  const { family } = spec
+  if (callsPerImage({ task, parameters, family }) > 0) return []
+  const message = `leaves none of the ${parameters.steps} steps to run`
+  return [{ path: 'parameters.strength', message }]
 }
 
-/** A field that a task would silently ignore is refused: the asker meant something else. */
-function unusedErrors({ task, parameters, inputs }: ParameterRequest): FieldError[] {
-  const errors: FieldError[] = []
-  if (task === 'TextToImage' && inputs.length > 0) {
-    errors.push({ path: 'inputs[0]', message: 'TextToImage takes no inputs' })
-  }
-  if (task === 'TextToImage' && parameters.strength !== undefined) {
-    errors.push({ path: 'parameters.strength', message: 'TextToImage takes no strength' })
-  }
-  return errors
+const unknownScheduler = {
+  path: 'parameters.scheduler',
+  message: `must be one of ${schedulerNames.join(', ')}, or an alias of GET /v1/schedulers`,
 }

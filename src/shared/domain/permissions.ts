@@ -18,6 +18,8 @@ export const permissions = [
   'jobs.read',
   'jobs.cancel',
   'artifacts.read',
+  'artifacts.create',
+  'artifacts.delete',
   'system.audit',
 ] as const
 export type Permission = (typeof permissions)[number]
@@ -32,6 +34,8 @@ const member: readonly Permission[] = [
   'jobs.read',
   'jobs.cancel',
   'artifacts.read',
+  'artifacts.create',
+  'artifacts.delete',
 ]
 
 const matrix: Readonly<Record<Role, readonly Permission[]>> = {

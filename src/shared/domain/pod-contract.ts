@@ -16,11 +16,18 @@ export const podEnvironment = {
   apiUrl: 'ATELIER_API_URL',
   tokenFile: 'ATELIER_TOKEN_FILE',
   modelFolder: 'ATELIER_MODEL_FOLDER',
+  /** Holds the ConfigMap inputs of the job, each as a file named by its index. */
+  inputsFolder: 'ATELIER_INPUTS_FOLDER',
   graceSeconds: 'ATELIER_GRACE_SECONDS',
   podIp: 'POD_IP',
   /** Where the termination message goes; set where the container has no /dev of its own. */
   terminationLog: 'ATELIER_TERMINATION_LOG',
 } as const
+
+/** Variable with the folder of one LoRA pack, by its index in `parameters.loras`. */
+export function loraFolderVariable(index: number): string {
+  return `ATELIER_LORA_FOLDER_${index}`
+}
 
 /** Paths inside the inference image. */
 export const podPaths = {
@@ -28,6 +35,9 @@ export const podPaths = {
   tokenFile: '/var/run/secrets/atelier.dev/token',
   embeddedModels: '/models',
   claimedModels: '/claims/model',
+  /** Followed by the index of the LoRA. */
+  claimedLora: '/claims/lora-',
+  inputs: '/inputs',
   scratch: '/scratch',
   terminationLog: '/dev/termination-log',
 } as const

@@ -1,5 +1,15 @@
 import { assert } from '../assert.ts'
 import type { Parameters } from '../crd/generation-job.ts'
+import { callsPerImage, type PlannedJob } from './job-calls.ts'
+
+/** What a job makes the model do, over all its pictures: rates of later releases count this. */
+export type PriceBasis = {
+  readonly images: number
+  /** Evaluations of the UNet; the two guidance passes of one count once. */
+  readonly modelCalls: number
+  /** Millions of pixels at which the model works. */
+  readonly megapixels: number
+}
 
 export type Quote = {
   readonly microCredits: number
@@ -11,10 +21,22 @@ type Batch = Pick<Parameters, 'batchCount' | 'batchSize'>
 
 /** The flat price of this release: every picture costs the same. */
 export function quoteFlat(perImageMicroCredits: number, batch: Batch): Quote {
-  const images = (batch.batchCount ?? 1) * (batch.batchSize ?? 1)
+  const images = countImages(batch)
   const microCredits = perImageMicroCredits * images
   assert(Number.isSafeInteger(microCredits) && microCredits >= 0, 'a price is an exact integer')
   return { microCredits, images }
+}
+
+/** What a job will make its model do. */
+export function priceBasis(job: PlannedJob): PriceBasis {
+  const { width = 0, height = 0 } = job.parameters
+  const images = countImages(job.parameters)
+  const calls = callsPerImage(job) * images
+  return { images, modelCalls: calls, megapixels: (width * height * images) / 1e6 }
+}
+
+function countImages({ batchCount, batchSize }: Batch): number {
+  return (batchCount ?? 1) * (batchSize ?? 1)
 }
 
 /** What delivered pictures cost: their share of the quote, never above it, rounded down. */

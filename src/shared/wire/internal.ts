@@ -40,16 +40,26 @@ export const hold = z.object({
 })
 export type Hold = z.infer<typeof hold>
 
+/** To be fetched; the api knows what its bytes are. */
+const linkedInput = input
+  .pick({ role: true })
+  .extend({ url: z.url(), sha256: z.string(), sizeBytes: z.int().min(0) })
+
+/**
+ * A key of a ConfigMap: the file of this name in the folder that `podEnvironment.inputsFolder`
+ * names. It is absent when the ConfigMap or the key does not exist.
+ */
+const mountedInput = input.pick({ role: true }).extend({ file: z.string() })
+
 export const work = z.object({
   task,
   model: z.object({ name: z.string(), delivery, digest: z.string().optional() }),
   /** Complete: absent fields of the request were filled from the Model's defaults at hold time. */
   parameters,
-  inputs: z.array(
-    input
-      .pick({ role: true })
-      .extend({ url: z.url(), sha256: z.string(), sizeBytes: z.int().min(0) }),
-  ),
+  /** In the order of the job's inputs. */
+  inputs: z.array(z.union([linkedInput, mountedInput])),
+  /** In the order of `parameters.loras`; the variable `loraFolderVariable(index)` has its folder. */
+  loras: z.array(z.object({ name: z.string(), digest: z.string().optional(), scale: z.number() })),
 })
 export type Work = z.infer<typeof work>
 
@@ -74,13 +84,19 @@ export type Uploads = z.infer<typeof uploads>
 export const progress = z.object({
   sequence: z.int().min(1),
   stage: z.enum(['LoadingModel', 'EncodingPrompt', 'Denoising', 'Decoding', 'Uploading']),
-  /** Of the current picture. */
+  /** Model calls of the current picture: one may be two passes, with and without the prompt. */
   step: z.int().min(0),
   steps: z.int().min(0),
   imagesDone: z.int().min(0),
   images: z.int().min(0),
-  /** Model steps finished over all pictures, for the price. */
+  /** Model calls finished over all pictures, for the price. */
   stepsDone: z.int().min(0),
+  /** A small JPEG of the picture as it is now, in base64. Passed on to watchers, never stored. */
+  preview: z
+    .string()
+    .max(65_536)
+    .regex(/^[A-Za-z0-9+/]+={0,2}$/)
+    .optional(),
 })
 export type Progress = z.infer<typeof progress>
 
@@ -90,6 +106,7 @@ export const report = z.object({
   reason: z.enum(reportReasons),
   message: z.string().max(4096),
   outputs: z.array(output).max(1600),
+  /** Model calls over all pictures. */
   stepsDone: z.int().min(0),
   /** Seconds by phase, for the history and metrics. */
   timings: z.record(z.string().max(64), z.number().min(0)).optional(),

@@ -1,9 +1,30 @@
 /** Examples of the OpenAPI document; a test checks them against their schemas. */
-export const exampleRequest = {
-  task: 'TextToImage',
-  model: 'demo',
-  parameters: { prompt: 'a scratch on brushed steel', steps: 20, seed: 7, batchCount: 1 },
-}
+const picture = 'up-4b1d0f6c2f0e7a9d5c3b8e1f6a7d2c90'
+const mask = 'up-90c2d7a6f1e8b3c5d9a7e0f2c6f0d1b4'
+const prompt = 'a scratch on brushed steel'
+
+export const exampleRequests = {
+  TextToImage: {
+    task: 'TextToImage',
+    model: 'demo',
+    parameters: { prompt, steps: 20, seed: 7, batchCount: 1 },
+  },
+  ImageToImage: {
+    task: 'ImageToImage',
+    model: 'demo',
+    parameters: { prompt, seed: 7, strength: 0.6, resizeMode: 'Fill' },
+    inputs: [{ role: 'Image', artifact: picture }],
+  },
+  Inpaint: {
+    task: 'Inpaint',
+    model: 'demo',
+    parameters: { prompt, seed: 7, maskBlur: 4, keepUnmaskedPixels: true },
+    inputs: [
+      { role: 'Image', artifact: picture },
+      { role: 'Mask', artifact: mask },
+    ],
+  },
+} as const
 
 const jobId = '01jd6z0c5m8k2v3n4p5q6r7s8t'
 
@@ -12,7 +33,12 @@ export const exampleJob = {
   task: 'TextToImage',
   model: 'demo',
   owner: { department: 'quality', user: 'u-0123456789abcdef01234567' },
-  parameters: { ...exampleRequest.parameters, width: 64, height: 64, guidanceScale: 7.5 },
+  parameters: {
+    ...exampleRequests.TextToImage.parameters,
+    width: 64,
+    height: 64,
+    guidanceScale: 7.5,
+  },
   state: 'Completed',
   reason: 'Completed',
   message: 'Every output is stored.',
@@ -40,7 +66,11 @@ export const exampleJob = {
       urlExpiresTime: '2026-11-21T15:30:05Z',
     },
   ],
-  cost: { held: '1', charged: '1' },
+  cost: {
+    held: '1',
+    charged: '1',
+    basis: { images: 1, modelCalls: 20, megapixels: 0.004096 },
+  },
   revision: 9,
   creationTime: '2026-11-21T14:30:00Z',
   startTime: '2026-11-21T14:30:02Z',

@@ -1,32 +1,8 @@
 import { z } from 'zod'
-import { condition, labelName } from '../crd/common.ts'
-import { input, output, owner, parameters, task } from '../crd/generation-job.ts'
-import { exampleJob, exampleRequest } from './job-examples.ts'
+import { condition } from '../crd/common.ts'
+import { output, owner, parameters, task } from '../crd/generation-job.ts'
+import { exampleJob } from './job-examples.ts'
 import { progress } from './internal.ts'
-
-/** Text that every part can carry: PNG text chunks know no NUL and UTF-8 no half pairs. */
-const plainText = z
-  .string()
-  .max(4000)
-  .refine((text) => text.isWellFormed() && !text.includes('\0'), 'holds a NUL or half a pair')
-  .optional()
-
-/** REST shapes of a job: the same words as the custom resource, see docs/architecture.md. */
-export const jobRequest = z
-  .strictObject({
-    task,
-    model: labelName,
-    /** Unknown fields are refused, so that a misspelt one is noticed. */
-    parameters: z.strictObject({
-      ...parameters.shape,
-      prompt: plainText,
-      negativePrompt: plainText,
-    }),
-    inputs: z.array(z.strictObject(input.shape)).max(64).optional(),
-    priority: z.int().min(0).max(100).optional(),
-  })
-  .meta({ examples: [exampleRequest] })
-export type JobRequest = z.infer<typeof jobRequest>
 
 const jobStates = ['Accepting', 'Pending', 'Running', 'Completed', 'Cancelled', 'Failed'] as const
 export const jobState = z.enum(jobStates)
@@ -35,7 +11,16 @@ export type JobState = z.infer<typeof jobState>
 /** Decimal credits as a string with at most six places, such as "1.5": never a float. */
 export const credits = z.string().regex(/^-?[0-9]+(\.[0-9]{1,6})?$/)
 
-export const jobArtifact = output
+/** What a job makes the model do, over all its pictures; null for one that can never run. */
+const priceBasis = z.object({
+  images: z.int().min(0),
+  /** Evaluations of the model; the two guidance passes of one count once. */
+  modelCalls: z.int().min(0),
+  megapixels: z.number().min(0),
+})
+
+/** An output of a job, or a picture that somebody uploaded: either may be an input. */
+export const artifact = output
   .omit({ key: true })
   .extend({
     id: z.string(),
@@ -44,7 +29,7 @@ export const jobArtifact = output
     urlExpiresTime: z.iso.datetime(),
   })
   .meta({ id: 'Artifact', examples: exampleJob.outputs })
-export type JobArtifact = z.infer<typeof jobArtifact>
+export type Artifact = z.infer<typeof artifact>
 
 export const jobView = z
   .object({
@@ -58,9 +43,9 @@ export const jobView = z
     reason: z.string(),
     message: z.string(),
     conditions: z.array(condition),
-    progress: progress.omit({ sequence: true }).nullable(),
-    outputs: z.array(jobArtifact),
-    cost: z.object({ held: credits, charged: credits.nullable() }),
+    progress: progress.omit({ sequence: true, preview: true }).nullable(),
+    outputs: z.array(artifact),
+    cost: z.object({ held: credits, charged: credits.nullable(), basis: priceBasis.nullable() }),
     /** Grows with every change; the id of the SSE event. */
     revision: z.int(),
     creationTime: z.iso.datetime(),

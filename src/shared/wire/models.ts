@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { labelName } from '../crd/common.ts'
 import { parameters, task } from '../crd/generation-job.ts'
-import { modelFamilies, modelSpec } from '../crd/model.ts'
+import { modelFamilies, modelSpec, modelTypes } from '../crd/model.ts'
 import { credits } from './jobs.ts'
 
 /** What a client needs to offer a model: never where its weights lie. */
@@ -10,11 +10,13 @@ export const modelView = z
     name: labelName,
     displayName: z.string(),
     description: z.string(),
+    /** A LoRA is named in `parameters.loras` of a job whose model is of its family. */
+    type: z.enum(modelTypes),
     family: z.enum(modelFamilies),
     licence: z.string(),
     tasks: z.array(task),
     /** Used for the fields that a request leaves out. */
-    defaults: parameters,
+    defaults: parameters.omit({ loras: true }),
     sizes: modelSpec.shape.sizes.unwrap().nullable(),
     price: z.object({ perImage: credits }),
   })

@@ -1,67 +1,58 @@
 import path from 'node:path'
-import { readFileSync } from 'node:fs'
-import { decode as decodePng } from 'fast-png'
 import { openPackFiles } from '../../../src/inference/models/pack-files.ts'
-import { decodeLatents, type Picture } from '../../../src/inference/pipelines/decode.ts'
+import { makeConditions } from '../../../src/inference/pipelines/conditions.ts'
+import { decodeLatents } from '../../../src/inference/pipelines/decode.ts'
 import { denoise } from '../../../src/inference/pipelines/denoise.ts'
-import { encodePrompt, type PromptEmbeds } from '../../../src/inference/pipelines/encode-prompt.ts'
+import { makeSchedule, type Schedule } from '../../../src/inference/pipelines/schedule.ts'
+import { seedOfImage } from '../../../src/inference/pipelines/generate-images.ts'
 import {
-  closeStableDiffusion,
-  openStableDiffusion,
-  type StableDiffusion,
-} from '../../../src/inference/pipelines/stable-diffusion.ts'
+  closeModel,
+  type DiffusionModel,
+  openModel,
+} from '../../../src/inference/pipelines/model.ts'
 import {
-  drawLatents,
-  makeScheduler,
-  seedOfImage,
-} from '../../../src/inference/pipelines/text-to-image.ts'
+  type Draw,
+  drawInputs,
+  drawNoise,
+  type Plan,
+  planRun,
+} from '../../../src/inference/pipelines/plan.ts'
+import { type Job, prepareJob } from '../../../src/inference/pipelines/prepare-job.ts'
+import type { Picture } from '../../../src/inference/images/picture.ts'
 import { TorchGenerator } from '../../../src/inference/random/torch-generator.ts'
 import { cpuBudget } from '../../../src/inference/runtime/cpu-budget.ts'
-import { type CaseResult, type Check, relativeError } from '../measure.ts'
-import { type Golden, readGolden, sizeOf, type TensorRef } from '../read.ts'
+import { findSchedulerName } from '../../../src/shared/domain/job-schedulers.ts'
+import type { ImageRequest } from '../../../src/inference/pipelines/request.ts'
 import { caseOf } from '../case.ts'
+import { type CaseResult, type Check, relativeError } from '../measure.ts'
+import { modelFolder } from '../model-folder.ts'
+import { type Golden, readGolden, sizeOf, type TensorRef } from '../read.ts'
+import {
+  type EmbedsName,
+  lorasOf,
+  type PipelineCase,
+  readPng,
+  requestOf,
+  type Tolerance,
+} from './pipeline-case.ts'
 
-type EmbedsRef = {
-  readonly prompt_embeds: TensorRef
-  readonly negative_prompt_embeds: TensorRef | null
-}
-type PipelineCase = {
-  readonly name: string
-  readonly model: string
-  readonly pipeline: string
-  readonly prompt: string
-  readonly negative_prompt?: string
-  readonly height: number
-  readonly width: number
-  readonly steps: number
-  readonly guidance_scale: number
-  readonly seed: number
-  readonly images?: number
-  readonly scheduler?: string
-  readonly lora?: unknown
-  readonly timesteps?: readonly number[]
-  readonly embeds: EmbedsRef
-  readonly initial_latents: TensorRef
-  readonly step_latents: TensorRef
-  readonly final_latents: TensorRef
-  readonly png: readonly string[]
-}
 type Index = { readonly cases: readonly PipelineCase[] }
 type Subject = {
   readonly folder: string
   readonly set: Golden<Index>
   readonly item: PipelineCase
-  readonly model: StableDiffusion
+  readonly tolerance: Tolerance
+  readonly job: Job
 }
 
-const tolerance = 1e-4
+const usualTolerance: Tolerance = { embeds: 1e-4, latents: 1e-4, png_levels: 1, png_share: 0.005 }
 
 export async function comparePipelines(folder: string): Promise<readonly CaseResult[]> {
-  return compareCases(folder, (item) => item.lora === undefined)
+  return compareCases(folder, (item) => lorasOf(item).length === 0)
 }
 
 export async function compareLoras(folder: string): Promise<readonly CaseResult[]> {
-  return compareCases(folder, (item) => item.lora !== undefined)
+  return compareCases(folder, (item) => lorasOf(item).length > 0)
 }
 
 async function compareCases(
@@ -76,98 +67,200 @@ async function compareCases(
   return results
 }
 
-async function compareCase(
-  subject: Omit<Subject, 'model'>,
-): Promise<readonly Check[] | { readonly skipped: string }> {
-  const { item } = subject
-  if (item.lora !== undefined) return { skipped: 'LoRA is not implemented' }
-  if (item.pipeline !== 'txt2img')
-    return { skipped: `pipeline ${item.pipeline} is not implemented` }
-  const files = await openPackFiles(path.join(subject.folder, 'models', item.model))
-  const model = await openStableDiffusion(files, cpuBudget())
+type Files = Pick<Subject, 'folder' | 'set' | 'item'>
+
+async function compareCase({ folder, set, item }: Files): Promise<readonly Check[]> {
+  const files = await openPackFiles(modelFolder(folder, item.model))
+  const model = await openModel(files, { threads: cpuBudget() })
   try {
-    return await compareTextToImage({ ...subject, model })
+    const job = await prepareJob(...askedOf(item, { folder, model }))
+    const tolerance = { ...usualTolerance, ...item.tolerance }
+    return await comparePictures({ folder, set, item, tolerance, job })
   } finally {
-    await closeStableDiffusion(model)
+    await closeModel(model)
   }
 }
 
-async function compareTextToImage(subject: Subject): Promise<readonly Check[]> {
-  const { item, model } = subject
-  // First of all, so that an unknown scheduler is skipped before anything runs.
-  makeScheduler(model, item)
-  const embeds = await encodePrompt(model, {
-    prompt: item.prompt,
-    negativePrompt: item.negative_prompt ?? '',
-    guidanceScale: item.guidance_scale,
-  })
-  const checks = [...compareEmbeds(subject, embeds)]
-  for (let image = 0; image < (item.images ?? 1); image++) {
-    checks.push(...(await comparePicture(subject, { image, embeds })))
+/** The scheduler by the name a job would give; a name that is none of ours by what it made. */
+function askedOf(
+  item: PipelineCase,
+  { folder, model }: { readonly folder: string; readonly model: DiffusionModel },
+): [DiffusionModel, ImageRequest] {
+  const request = requestOf(item, folder)
+  const { scheduler: name, ...unnamed } = request
+  if (name === undefined || findSchedulerName(name) !== undefined) return [model, request]
+  const scheduler = { ...item.scheduler_config, _class_name: item.scheduler_class }
+  return [{ ...model, settings: { ...model.settings, scheduler } }, unnamed]
+}
+
+async function comparePictures(subject: Subject): Promise<readonly Check[]> {
+  const { item, job } = subject
+  const checks = [...compareEmbeds(subject)]
+  let first: Draw | undefined
+  for (let image = 0; image < job.request.images; image++) {
+    const generator = new TorchGenerator(seedOfImage(item.seed, image))
+    const draw = drawAsDiffusers(job, { generator, first })
+    first ??= draw
+    const schedule = makeSchedule(job.model, job.request)
+    const plan = planRun(job, { ...schedule, draws: [draw] })
+    const run = { ...schedule, image, plan, generators: [generator] }
+    checks.push(...comparePlan(subject, run), ...(await compareRun(subject, run)))
   }
   return checks
 }
 
-function compareEmbeds({ set, item }: Subject, embeds: PromptEmbeds): readonly Check[] {
-  const pairs = [
-    [embeds.prompt, item.embeds.prompt_embeds],
-    [embeds.negative, item.embeds.negative_prompt_embeds],
-  ] as const
-  return pairs.map(([actual, ref]) => ({
-    what: 'embeds',
-    error: relativeError(actual?.data ?? [], ref ? set.tensor(ref) : []),
-    tolerance,
-  }))
+type Run = Schedule & {
+  readonly image: number
+  readonly plan: Plan
+  readonly generators: readonly TorchGenerator[]
 }
 
-async function comparePicture(
-  { folder, set, item, model }: Subject,
-  { image, embeds }: { readonly image: number; readonly embeds: PromptEmbeds },
-): Promise<readonly Check[]> {
-  const scheduler = makeScheduler(model, item)
-  const generator = new TorchGenerator(seedOfImage(item.seed, image))
-  const latents = drawLatents(model, { ...item, scheduler, generator })
-  const images = item.images ?? 1
-  const ofImage = (ref: TensorRef) => {
-    const size = sizeOf(ref.shape) / images
-    return set.tensor(ref).subarray(image * size, (image + 1) * size)
+/**
+ * For several pictures diffusers draws the latents of an inpainting's inputs once, from the first
+ * generator; our jobs draw them for each picture, as if it was asked for alone.
+ */
+function drawAsDiffusers(
+  job: Job,
+  { generator, first }: { readonly generator: TorchGenerator; readonly first: Draw | undefined },
+): Draw {
+  if (job.request.task !== 'Inpaint' || first === undefined) return drawInputs(job, generator)
+  return { ...first, noise: drawNoise(job, generator) }
+}
+
+function compareEmbeds({ set, item, job, tolerance }: Subject): readonly Check[] {
+  const { prompt, negative } = job.embeds
+  const actual: Readonly<Record<EmbedsName, Float32Array | undefined>> = {
+    prompt_embeds: prompt.states.data,
+    negative_prompt_embeds: negative?.states.data,
+    pooled_prompt_embeds: prompt.pooled?.data,
+    negative_pooled_prompt_embeds: negative?.pooled?.data,
   }
-  const expectedSteps = set.tensor(item.step_latents)
-  const [stride, size] = [latents.data.length * images, latents.data.length]
-  let worstStep = 0
-  const final = await denoise(model.unet, {
-    embeds,
-    scheduler,
-    generator,
-    latents,
-    guidanceScale: item.guidance_scale,
-    signal: new AbortController().signal,
-    onEvaluation: ({ index, latents: actual }) => {
-      const at = index * stride + image * size
-      const error = relativeError(actual, expectedSteps.subarray(at, at + size))
-      worstStep = Math.max(worstStep, error)
-    },
+  // A case may have more embeddings than are listed here; then its comparison must not pass.
+  const names = new Set([...Object.keys(actual), ...Object.keys(item.embeds)])
+  return [...names].map((name) => {
+    // The keys come from both records; what one lacks is compared as empty.
+    const ref = item.embeds[name as EmbedsName]
+    const values = actual[name as EmbedsName] ?? []
+    const error = relativeError(values, ref ? set.tensor(ref) : [])
+    return { what: name, error, tolerance: tolerance.embeds }
   })
-  const picture = await decodeLatents(model, { data: final, shape: latents.shape })
+}
+
+function comparePlan(subject: Subject, { plan, scheduler, image }: Run): readonly Check[] {
+  const { item } = subject
+  const { extraChannels, kept, latents } = plan
+  const size = sizeOf(latents.shape.slice(2))
+  const mask = kept?.mask.subarray(0, size) ?? extraChannels?.data.subarray(0, size)
+  const masked = extraChannels?.data.subarray(size)
   return [
     {
-      what: 'initial latents',
-      error: relativeError(latents.data, ofImage(item.initial_latents)),
-      tolerance,
+      what: 'timesteps',
+      error: worstTimestep(scheduler.timesteps, item.timesteps),
+      tolerance: 1e-2,
     },
-    { what: 'step latents', error: worstStep, tolerance },
-    { what: 'final latents', error: relativeError(final, ofImage(item.final_latents)), tolerance },
-    ...comparePng(picture, path.join(folder, item.png[image])),
+    compareTensor(subject, {
+      what: 'initial latents',
+      actual: latents.data,
+      ref: item.initial_latents,
+      image,
+    }),
+    ...optional(mask, item.mask_latents).map(([actual, ref]) =>
+      compareTensor(subject, { what: 'mask', actual, ref, image }),
+    ),
+    ...optional(masked, item.masked_image_latents).map(([actual, ref]) =>
+      compareTensor(subject, { what: 'masked image latents', actual, ref, image }),
+    ),
   ]
 }
 
-/** Channel values may differ by 1, and at most 0.5 % of them. */
-function comparePng(picture: Picture, file: string): readonly Check[] {
-  const expected = decodePng(readFileSync(file))
-  const differences = Array.from(picture.pixels, (value, i) => Math.abs(value - expected.data[i]))
-  const differing = differences.filter((difference) => difference !== 0).length
+function optional<T>(
+  actual: T | undefined,
+  ref: TensorRef | null | undefined,
+): readonly (readonly [T, TensorRef])[] {
+  return actual === undefined || !ref ? [] : [[actual, ref]]
+}
+
+/** The schedule in whole; a case that lists only what was run is compared from its end. */
+function worstTimestep(actual: readonly number[], expected: readonly number[] | undefined): number {
+  if (expected === undefined) return 0
+  const last = actual.slice(actual.length - expected.length)
+  if (last.length !== expected.length) return Infinity
+  return Math.max(0, ...expected.map((timestep, i) => Math.abs(last[i] - timestep)))
+}
+
+type Compared = {
+  readonly what: string
+  readonly actual: Float32Array
+  readonly ref: TensorRef
+  readonly image: number
+}
+
+function compareTensor(
+  { set, item, tolerance }: Subject,
+  { what, actual, ref, image }: Compared,
+): Check {
+  const whole = set.tensor(ref)
+  // Entries of the batch are pictures; what all of them share stands there once.
+  const entries = Math.min(ref.shape[0], item.images ?? 1)
+  const size = whole.length / entries
+  const at = Math.min(image, entries - 1) * size
+  return {
+    what,
+    error: relativeError(actual, whole.subarray(at, at + size)),
+    tolerance: tolerance.latents,
+  }
+}
+
+async function compareRun(subject: Subject, run: Run): Promise<readonly Check[]> {
+  const { folder, set, item, job, tolerance } = subject
+  const { image, plan } = run
+  const size = plan.latents.data.length
+  const images = item.step_latents.shape[1]
+  const steps = set.tensor(item.step_latents)
+  let worstStep = 0
+  let calls = 0
+  const final = await denoise(job.unet, {
+    ...run,
+    conditions: makeConditions(job.embeds, job.request, { traits: job.traits, count: 1 }),
+    guidanceScale: item.guidance_scale,
+    ...(typeof item.eta === 'number' && { eta: item.eta }),
+    signal: new AbortController().signal,
+    onModelCall: ({ index, latents }) => {
+      const at = (index * images + image) * size
+      worstStep = Math.max(worstStep, relativeError(latents.data, steps.subarray(at, at + size)))
+      calls += 1
+    },
+  })
+  const picture = await decodeLatents(job.model, final)
   return [
-    { what: 'png levels', error: differences.reduce((a, b) => Math.max(a, b), 0), tolerance: 1 },
-    { what: 'png values differing', error: differing / differences.length, tolerance: 0.005 },
+    { what: 'model calls', error: Math.abs(calls - item.step_latents.shape[0]), tolerance: 0 },
+    { what: 'step latents', error: worstStep, tolerance: tolerance.latents },
+    compareTensor(subject, {
+      what: 'final latents',
+      actual: final.data,
+      ref: item.final_latents,
+      image,
+    }),
+    ...comparePng(subject, { picture, file: path.join(folder, item.png[image]) }),
+  ]
+}
+
+/** Channel values may differ by a level, and few of them. */
+function comparePng(
+  { tolerance }: Subject,
+  { picture, file }: { readonly picture: Picture; readonly file: string },
+): readonly Check[] {
+  const expected = readPng(file)
+  const sameSize = picture.width === expected.width && picture.height === expected.height
+  const differences = Array.from(picture.pixels, (v, i) => Math.abs(v - expected.pixels[i]))
+  const differing = differences.filter((difference) => difference !== 0).length
+  const levels = sameSize ? differences.reduce((a, b) => Math.max(a, b), 0) : Infinity
+  return [
+    { what: 'png levels', error: levels, tolerance: tolerance.png_levels },
+    {
+      what: 'png values differing',
+      error: differing / differences.length,
+      tolerance: tolerance.png_share,
+    },
   ]
 }

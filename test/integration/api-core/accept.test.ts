@@ -12,7 +12,7 @@ import {
 } from '../../../src/platform/kube/objects.ts'
 import { generationJobs } from '../../../src/platform/kube/resources.ts'
 import { visibleRows } from '../../../src/shared/domain/permissions.ts'
-import type { JobRequest } from '../../../src/shared/wire/jobs.ts'
+import type { JobRequest } from '../../../src/shared/wire/job-requests.ts'
 import { openScene, perImage, type Scene } from './scene.ts'
 
 let scene: Scene

@@ -171,14 +171,48 @@ describe('progress', () => {
     expect(await readReport(running)).toMatchObject({ stepsDone: 5 })
   })
 
-  it('that is not a snapshot is refused naming the field', async () => {
+  it.each([
+    ['a count', { step: -1 }, '/step'],
+    ['a preview that is no base64', { preview: 'data:image/jpeg;base64,AAAA' }, '/preview'],
+    ['a preview of more than 64 KiB', { preview: 'A'.repeat(65_537) }, '/preview'],
+  ])('is refused naming %s', async (_what, wrong, path) => {
     const running = await scene.startJob()
-    const answer = await post(running, 'progress', { ...snapshot(1), step: -1 })
-    expect(answer).toMatchObject({ status: 400, body: { errors: [{ path: '/step' }] } })
+    const answer = await post(running, 'progress', { ...snapshot(1), ...wrong })
+    expect(answer).toMatchObject({ status: 400, body: { errors: [{ path }] } })
+  })
+
+  it('passes a preview on, twice a second at most, and never stores it', async () => {
+    const running = await scene.startJob()
+    const preview = 'A'.repeat(65_536)
+    const told = []
+    for (const [sequence, laterMs] of [0, 450, 100, 450].entries()) {
+      scene.clock.advance(laterMs)
+      await post(running, 'progress', { ...snapshot(sequence + 1), preview })
+      const { progress } = scene.published.at(-1) ?? {}
+      told.push([progress?.sequence, progress?.preview?.length])
+    }
+    // Real time passes too, so that the third may come or be left out; the second is never shown.
+    expect(told[0]).toEqual([1, 65_536])
+    expect(told[1]).toEqual([2, undefined])
+    expect(told[3]?.[1]).toBe(65_536)
+    const row = await scene.parts.store.get(running.id)
+    expect(row?.progress).not.toHaveProperty('preview')
   })
 })
 
 describe('a report', () => {
+  it('carries what was done to the inputs', async () => {
+    const running = await scene.startJob()
+    const { bytes, output } = picture()
+    const inputChanges = ['inputs[0]: 16-bit values reduced to 8']
+    const { key, url } = await announce(running, output)
+    await put(url, bytes)
+    const outputs = [{ ...output, key, inputChanges }]
+    const report = { reason: 'Completed', message: '', outputs, stepsDone: 4 }
+    expect((await post(running, 'report', report)).status).toBe(204)
+    expect(await readReport(running)).toMatchObject({ outputs: [{ key, inputChanges }] })
+  })
+
   it('is taken once; the same again is fine, another is not', async () => {
     const running = await scene.startJob()
     const { bytes, output } = picture()

@@ -67,7 +67,7 @@ describe('the hold of a job applied with kubectl', () => {
     const unreadable = { ...other, spec: { ...other.spec, inputs } }
     expect((await scene.hold(unreadable)).body).toMatchObject({
       state: 'Refused',
-      message: expect.stringContaining('spec.inputs[0]'),
+      message: expect.stringContaining('spec.inputs: TextToImage'),
     })
   })
 

@@ -43,6 +43,22 @@ describe('job events', () => {
     expect(ofUser.map(({ jobId }) => jobId)).toEqual(['j2', 'j1'])
   })
 
+  it('carry previews to those who watch the job, not to the owner’s list', async () => {
+    const pubSub = connect(newPrefix())
+    const events = openJobEvents(pubSub)
+    const [ofJob, ofUser]: [JobEvent[], JobEvent[]] = [[], []]
+    events.onJob('j', (event) => ofJob.push(event))
+    events.onUser('ada', (event) => ofUser.push(event))
+    await eventually(() => expect(pubSub.isConnected()).toBe(true))
+    await pubSub.flushed()
+    const counts = { step: 1, steps: 2, imagesDone: 0, images: 1, stepsDone: 1 }
+    const progress = { sequence: 1, stage: 'Denoising' as const, ...counts }
+    events.publish({ jobId: 'j', revision: 1, progress: { ...progress, preview: 'AAAA' } }, owner)
+    await eventually(() => expect(ofUser).toHaveLength(1))
+    expect(ofUser[0]?.progress).toEqual(progress)
+    await eventually(() => expect(ofJob[0]?.progress).toEqual({ ...progress, preview: 'AAAA' }))
+  })
+
   it('stop when the subscription is closed, for that listener only', async () => {
     const pubSub = connect(newPrefix())
     const events = openJobEvents(pubSub)

@@ -8,6 +8,7 @@ import type { ApiCoreDeps } from '../../../src/api/composition.ts'
 import type { CoreParts } from '../../../src/api/core-parts.ts'
 import { openAccountService } from '../../../src/api/features/accounts/service.ts'
 import { openAccountStore } from '../../../src/api/features/accounts/store.ts'
+import { openPictureStore } from '../../../src/api/features/artifacts/picture-store.ts'
 import { openAttemptStore } from '../../../src/api/features/jobs/attempts.ts'
 import type { JobEvent } from '../../../src/api/features/jobs/events.ts'
 import { openJobStore } from '../../../src/api/features/jobs/store.ts'
@@ -147,6 +148,7 @@ async function openParts(deps: ApiCoreDeps, seen: Seen): Promise<CoreParts> {
     pubSub: openPubSub({ url: deps.redisUrl, prefix: deps.redisPrefix ?? '', onError: () => {} }),
     store: openJobStore(database, clock),
     attempts: openAttemptStore(database),
+    pictures: openPictureStore(database),
     accountStore,
     accounts: openAccountService({ ...deps, store: accountStore, hash, pause }),
     events: {
@@ -204,6 +206,7 @@ async function createCluster(admin: KubeClient, name: string) {
 }
 
 export const modelSpec: ModelSpec = {
+  type: 'Base',
   family: 'StableDiffusion1',
   licence: 'Apache-2.0',
   tasks: ['TextToImage'],

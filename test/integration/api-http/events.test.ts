@@ -49,12 +49,13 @@ describe('watching a job', () => {
     const view = jobView.parse(first?.data)
     expect(first?.id).toBe(String(view.revision))
     const owner = { department: view.owner.department, user: view.owner.user ?? null }
-    const event = { jobId, revision: view.revision, progress: progress(4) }
+    const shown = { ...progress(4), preview: 'AAAA' }
+    const event = { jobId, revision: view.revision, progress: shown }
     const told = setInterval(() => api.core.events.publish(event, owner), 50)
     let next = await stream.next()
     while (next?.name === 'job') next = await stream.next()
     clearInterval(told)
-    expect(next).toMatchObject({ name: 'progress', data: { stage: 'Denoising', step: 4 } })
+    expect(next).toMatchObject({ name: 'progress', data: { step: 4, preview: 'AAAA' } })
     await finish(jobId)
     const states: string[] = []
     for (let last = await stream.next(); last !== null; last = await stream.next()) {

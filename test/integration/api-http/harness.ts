@@ -178,12 +178,15 @@ function createCaller(api: PublicApi, tokenOf: TokenOf) {
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...headers,
       },
-      ...(body === undefined
-        ? {}
-        : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(body === undefined ? {} : { payload: isRaw(body) ? body : JSON.stringify(body) }),
     })
   }
   return { send, tokenOf }
+}
+
+/** Text and bytes go as they are, everything else as JSON. */
+function isRaw(body: unknown): body is string | Buffer {
+  return typeof body === 'string' || Buffer.isBuffer(body)
 }
 
 /** The api's own service account: admission treats nobody else, not even an admin, like it. */

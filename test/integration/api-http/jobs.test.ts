@@ -260,7 +260,9 @@ describe('an artifact', () => {
     const key = `artifacts/${jobId}/1/0-0.png`
     const facts = { sha256, sizeBytes: bytes.length, contentType: 'image/png' }
     await api.core.objects.put(key, Readable.from([bytes]), facts)
-    const outputs = [{ name: '0-0.png', key, ...facts, width: 64, height: 64, seed: 7 }]
+    const inputChanges = ['inputs[0]: rotated as its EXIF orientation 6 says']
+    const size = { width: 64, height: 64 }
+    const outputs = [{ name: '0-0.png', key, ...facts, ...size, seed: 7, inputChanges }]
     const status = { conditions: [succeeded('True', 'Completed')], outputs }
     await eventually(async () => await api.surroundings.setJobStatus(jobId, status))
     return `${jobId}.1.0-0.png`
@@ -274,6 +276,7 @@ describe('an artifact', () => {
       return response.json()
     })
     expect(described).toMatchObject({ id, sha256, contentType: 'image/png', width: 64 })
+    expect(described.inputChanges).toEqual([expect.stringContaining('EXIF orientation 6')])
     const { pathname, search } = new URL(described.url)
     const served = await api.call({ url: pathname + search })
     expect(served.rawPayload.equals(bytes)).toBe(true)

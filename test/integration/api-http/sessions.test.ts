@@ -148,7 +148,8 @@ describe('models', () => {
     expect(response.statusCode).toBe(200)
     expect(response.json()).toMatchObject({
       name: model,
-      tasks: ['TextToImage'],
+      type: 'Base',
+      tasks: ['TextToImage', 'ImageToImage', 'Inpaint'],
       price: { perImage: '1.5' },
     })
     expect(response.json()).not.toHaveProperty('delivery')

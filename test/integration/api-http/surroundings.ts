@@ -26,6 +26,9 @@ export type Surroundings = {
   /** Ready, for `research` only. */
   readonly secretModel: string
   readonly unreadyModel: string
+  /** A LoRA for everybody, and one of another family. */
+  readonly lora: string
+  readonly foreignLora: string
   /** Does what the controller would: writes the status of a job’s custom resource. */
   readonly setJobStatus: (jobId: string, status: GenerationJobStatus) => Promise<void>
   readonly remove: () => Promise<void>
@@ -47,6 +50,10 @@ export async function createSurroundings(admin: KubeClient, name: string): Promi
     delivery: { type: 'Fetch', fetch: { url: 'https://models.example/a' } },
   }
   await createModel(admin, { name: unreadyModel, ready: 'False', spec: undelivered })
+  const [lora, foreignLora] = [`${name}-lora`, `${name}-lora-xl`]
+  await createModel(admin, { name: lora, ready: 'True', spec: loraSpec })
+  const foreign = { ...loraSpec, family: 'StableDiffusionXL' } as const
+  await createModel(admin, { name: foreignLora, ready: 'True', spec: foreign })
   return {
     namespace,
     quality,
@@ -54,13 +61,15 @@ export async function createSurroundings(admin: KubeClient, name: string): Promi
     model,
     secretModel,
     unreadyModel,
+    lora,
+    foreignLora,
     setJobStatus: async (jobId, status) => {
       const ref = { namespace, name: `gj-${jobId}` }
       const object = await getObject(admin, generationJobs, ref)
       await patchStatus(admin, generationJobs, { object, status })
     },
     remove: async () => {
-      for (const one of [model, secretModel, unreadyModel]) {
+      for (const one of [model, secretModel, unreadyModel, lora, foreignLora]) {
         await deleteObject(admin, models, { name: one })
       }
       for (const department of [quality, research]) {
@@ -73,25 +82,36 @@ export async function createSurroundings(admin: KubeClient, name: string): Promi
 
 const now = '2026-11-21T14:00:00Z'
 
+const loraSpec: Partial<ModelSpec> = {
+  type: 'Lora',
+  price: { perImageMicroCredits: 0 },
+  resources: { gpus: 0, cpu: '0', memory: '64Mi' },
+}
+
 type NewModel = {
   readonly name: string
   readonly ready: 'True' | 'False'
   readonly spec: Partial<ModelSpec>
 }
 
+const pictures = {
+  defaults: { width: 64, height: 64, steps: 20, guidanceScale: 3 },
+  sizes: {
+    width: { min: 64, max: 64, multipleOf: 8 },
+    height: { min: 64, max: 64, multipleOf: 8 },
+  },
+}
+
 async function createModel(admin: KubeClient, { name, ready, spec }: NewModel): Promise<void> {
   await createObject(admin, models, {
     metadata: { name },
     spec: {
+      type: 'Base',
       family: 'StableDiffusion1',
       licence: 'Apache-2.0',
-      tasks: ['TextToImage'],
+      tasks: ['TextToImage', 'ImageToImage', 'Inpaint'],
       delivery: { type: 'Embedded', embedded: { path: 'demo' } },
-      defaults: { width: 64, height: 64, steps: 20, guidanceScale: 3 },
-      sizes: {
-        width: { min: 64, max: 64, multipleOf: 8 },
-        height: { min: 64, max: 64, multipleOf: 8 },
-      },
+      ...(spec.type === 'Lora' ? {} : pictures),
       price: { perImageMicroCredits: 1_500_000 },
       resources: { gpus: 1, cpu: '500m', memory: '1Gi' },
       runsOn: ['Gpu', 'Cpu'],

@@ -228,6 +228,7 @@ function jobSpec(name: string, spec: Partial<GenerationJobSpec>): GenerationJobS
 /** A Model that serves the test's jobs. */
 export function modelSpec(spec: Partial<ModelSpec> = {}): ModelSpec {
   return {
+    type: 'Base',
     family: 'StableDiffusion1',
     licence: 'Apache-2.0',
     tasks: ['TextToImage'],

@@ -151,7 +151,9 @@ function distinctItems(schema: Schema, current: readonly unknown[], count: numbe
 function numbered(item: unknown, key: unknown, index: number): unknown {
   if (typeof item === 'string') return `${item}${index}`
   assert(typeof item === 'object' && item !== null, 'items are strings or objects')
-  return typeof key === 'string' ? { ...item, [key]: `Number${index}` } : item
+  // What has a name must often have one of its own.
+  const named = typeof key === 'string' ? key : 'name'
+  return named in item ? { ...item, [named]: `number${index}` } : item
 }
 
 function text(value: unknown): string {

@@ -22,6 +22,13 @@ const owner = {
   controller: true,
 }
 
+const second = { key: 'b.png', path: '1' }
+
+function mounted(changes: Json = {}): Json {
+  const items = [{ key: 'a.png', path: '0' }]
+  return { configMap: { name: 'a', optional: true, items, ...changes } }
+}
+
 const token = { serviceAccountToken: { audience: 'internal.atelier.dev', path: 'token' } }
 const container = { name: 'inference', image: 'atelier.dev/inference:dev' }
 const safePod = {
@@ -33,6 +40,7 @@ const safePod = {
     { name: 'token', projected: { sources: [token] } },
     { name: 'scratch', emptyDir: {} },
     { name: 'model', persistentVolumeClaim: { claimName: 'models', readOnly: true } },
+    { name: 'inputs', projected: { sources: [mounted(), mounted({ items: [second] })] } },
   ],
 }
 
@@ -41,6 +49,12 @@ function jobOf(pod: Json, ownerReferences: readonly Json[] = [owner]): Json {
     metadata: { name: 'child', ownerReferences },
     spec: { template: { spec: { ...safePod, ...pod } } },
   }
+}
+
+const twoKeys = [{ key: 'a.png', path: '0' }, second]
+
+function jobWith(sources: readonly Json[], name = 'inputs'): Json {
+  return jobOf({ volumes: [{ name, projected: { sources } }] })
 }
 
 async function create(job: Json, as?: typeof controller): Promise<Verdict> {
@@ -87,6 +101,16 @@ const refused: readonly [string, Json, string][] = [
     jobOf({ volumes: [{ name: 'a', projected: { sources: [{ secret: { name: 'a' } }] } }] }),
     'volumes',
   ],
+  [
+    'with a ConfigMap',
+    jobOf({ volumes: [{ name: 'inputs', configMap: { name: 'a' } }] }),
+    'volumes',
+  ],
+  ['with a ConfigMap among tokens', jobWith([mounted()], 'token'), 'volumes'],
+  ['with a whole ConfigMap', jobWith([mounted({ items: undefined })]), 'volumes'],
+  ['with several keys of a ConfigMap', jobWith([mounted({ items: twoKeys })]), 'volumes'],
+  ['that waits for a ConfigMap', jobWith([mounted({ optional: undefined })]), 'volumes'],
+  ['with a token among its inputs', jobWith([mounted(), token]), 'volumes'],
   [
     'with a secret in the environment',
     jobOf({ containers: [{ ...container, env: [secretVariable] }] }),

@@ -32,6 +32,14 @@ const specs = fc.record({
   parameters: fc.record({
     prompt: maybe(fc.constantFrom('', 'a dent')),
     strength: maybe(fc.constantFrom(0, 0.5)),
+    resizeMode: maybe(fc.constant('Fit')),
+    maskBlur: maybe(fc.constant(0)),
+    inpaintArea: maybe(fc.constant('Whole')),
+    maskPadding: maybe(fc.constant(8)),
+    keepUnmaskedPixels: maybe(fc.boolean()),
+    promptSyntax: maybe(fc.constant('Plain')),
+    promptOverflow: maybe(fc.constant('Chunk')),
+    loras: maybe(fc.array(fc.record({ name: fc.constantFrom('rust', 'moss') }), { maxLength: 3 })),
   }),
   inputs: maybe(inputs),
 })

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { tasks, type Task } from '../../../src/shared/crd/generation-job.ts'
 import { apiGroupVersion } from '../../../src/shared/names.ts'
 
@@ -45,15 +46,19 @@ export const reference = { role: 'Reference', configMapRef: { name: 'style', key
 /** The least that a task needs. */
 export function jobOf(task: Task, changes: Json = {}): Manifest {
   const text = task === 'TextToImage' || task === 'TextTo3D'
+  const prompted = text || task === 'ImageToImage' || task === 'Inpaint'
   return manifest('GenerationJob', {
     owner: { department },
     task,
     modelRef: { name: 'demo' },
-    parameters: text ? { prompt: 'a scratch on metal' } : {},
-    ...(text ? {} : { inputs: [image, mask] }),
+    parameters: prompted ? { prompt: 'a scratch on metal' } : {},
+    ...(text ? {} : { inputs: task === 'ImageToImage' ? [image] : [image, mask] }),
     ...changes,
   })
 }
+
+/** Of a task that takes as many inputs as the schema does. */
+export const manyInputs = jobOf('Cleanup', { inputs: [image, mask, reference] })
 
 /** Every field that a job can have. */
 export const fullJob = manifest('GenerationJob', {
@@ -73,8 +78,16 @@ export const fullJob = manifest('GenerationJob', {
     batchCount: 2,
     batchSize: 2,
     strength: 0.5,
+    resizeMode: 'Fit',
+    maskBlur: 4,
+    inpaintArea: 'MaskedOnly',
+    maskPadding: 16,
+    keepUnmaskedPixels: true,
+    promptSyntax: 'Weighted',
+    promptOverflow: 'Truncate',
+    loras: [{ name: 'rust', scale: 0.5 }],
   },
-  inputs: [image, mask, reference],
+  inputs: [image, mask],
   execution: 'Dedicated',
   placement: { server: 'gpu-1' },
   priority: 60,
@@ -106,6 +119,7 @@ const jobStatus: Json = {
       width: 64,
       height: 64,
       seed: 1,
+      inputChanges: ['inputs[0]: 16-bit values reduced to 8'],
     },
   ],
   summary: '1/2',
@@ -118,9 +132,26 @@ const sizes = {
 const smallest = { min: 8, max: 8, multipleOf: 8 }
 const largest = { min: 4096, max: 4096, multipleOf: 8 }
 
+const { loras: _ofJobs, ...defaults } = z
+  .looseObject({ loras: z.unknown() })
+  .parse(fullJob.spec['parameters'])
+
+/** The least that a LoRA needs: it has no pod and no price of its own. */
+export function loraOf(changes: Json = {}): Manifest {
+  return modelOf({
+    type: 'Lora',
+    defaults: undefined,
+    sizes: undefined,
+    price: { perImageMicroCredits: 0 },
+    resources: { gpus: 0, cpu: '0', memory: '64Mi' },
+    ...changes,
+  })
+}
+
 /** A model with every field; `delivery` differs from model to model. */
 export function modelOf(changes: Json = {}): Manifest {
   return manifest('Model', {
+    type: 'Base',
     displayName: 'Demo',
     description: 'Defects on materials.',
     family: 'StableDiffusion1',
@@ -128,7 +159,7 @@ export function modelOf(changes: Json = {}): Manifest {
     tasks: ['TextToImage'],
     delivery: { type: 'Embedded', embedded: { path: 'demo' } },
     digest,
-    defaults: fullJob.spec['parameters'],
+    defaults,
     sizes,
     price: { perImageMicroCredits: 1_000_000 },
     resources: { gpus: 1, cpu: '500m', memory: '1Gi' },
@@ -164,12 +195,13 @@ const readyStatus: Json = { observedGeneration: 1, conditions: [{ ...condition, 
  * leave room for each limit: one of them takes it.
  */
 export const accepted: Readonly<Record<string, readonly Manifest[]>> = {
-  generationjobs: [fullJob, ...tasks.map((task) => jobOf(task))],
+  generationjobs: [fullJob, manyInputs, ...tasks.map((task) => jobOf(task))],
   models: [
     ...Object.values(deliveries).map((delivery) => modelOf({ delivery })),
     modelOf({ defaults: undefined, sizes: { width: smallest, height: smallest } }),
     modelOf({ defaults: undefined, sizes: { width: largest, height: largest } }),
     modelOf({ sizes: undefined }),
+    loraOf(),
     modelOf({ visibility: 'Public', departments: undefined }),
     modelOf({ runsOn: ['Gpu'] }),
     modelOf({ runsOn: ['Cpu'], resources: { gpus: 0, cpu: '1', memory: '1Gi' } }),

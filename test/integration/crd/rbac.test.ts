@@ -114,7 +114,6 @@ const apiActions = [
   ...actions('get list watch create patch delete', 'generationjobs.atelier.dev'),
   ...actions('get list watch', 'models.atelier.dev'),
   ...actions('get list watch create patch', 'departments.atelier.dev'),
-  'get configmaps',
   'create tokenreviews.authentication.k8s.io',
 ]
 
@@ -179,7 +178,7 @@ describe('dangerous rights', () => {
   it.each([
     ['the api', api, 'create jobs.batch'],
     ['the api', api, 'patch generationjobs/status.atelier.dev'],
-    ['the api', api, 'list configmaps'],
+    ['the api', api, 'get configmaps'],
     ['the controller', controller, 'patch generationjobs.atelier.dev'],
     ['the controller', controller, 'get configmaps'],
     ['the controller', controller, 'create tokenreviews.authentication.k8s.io'],

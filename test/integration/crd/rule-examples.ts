@@ -1,18 +1,15 @@
-import type { departmentRules } from '../../../src/shared/crd/department.ts'
 import type { generationJobRules } from '../../../src/shared/crd/generation-job-rules.ts'
-import type { modelRules } from '../../../src/shared/crd/model-rules.ts'
+import { type Task, tasks } from '../../../src/shared/crd/generation-job.ts'
 import {
   condition,
-  deliveries,
   department,
-  departmentOf,
   fullJob,
   image,
   jobOf,
   type Json,
   type Manifest,
+  manyInputs,
   mask,
-  modelOf,
   reference,
 } from './objects.ts'
 
@@ -26,7 +23,7 @@ export type RuleExamples = {
   readonly refused: readonly Attempt[]
 }
 
-type ExamplesOf<Table> = {
+export type ExamplesOf<Table> = {
   readonly [Place in keyof Table]: { readonly [Name in keyof Table[Place]]: RuleExamples }
 }
 
@@ -39,7 +36,11 @@ function withSpec(object: Manifest, changes: Json): Manifest {
 }
 
 /** Each change alone is refused; a change of something else is accepted. */
-function immutable(before: Manifest, refused: readonly Json[], accepted: Json): RuleExamples {
+export function immutable(
+  before: Manifest,
+  refused: readonly Json[],
+  accepted: Json,
+): RuleExamples {
   const update = (changes: Json): Update => ({ before, after: withSpec(before, changes) })
   return { accepted: [update({}), update(accepted)], refused: refused.map(update) }
 }
@@ -84,6 +85,26 @@ function statusChange(before: Json, after: Json | undefined): Update {
 
 const other = { ...condition, type: 'PodsReady' }
 
+/** The parameter is taken for the tasks that use it and refused for all others. */
+function onlyFor(users: readonly Task[], parameters: Json): RuleExamples {
+  const jobWith = (task: Task) => jobOf(task, { parameters: { prompt: 'a dent', ...parameters } })
+  return {
+    accepted: users.map(jobWith),
+    refused: tasks.filter((task) => !users.includes(task)).map(jobWith),
+  }
+}
+
+const drawing: readonly Task[] = ['TextToImage', 'ImageToImage', 'Inpaint']
+const editing: readonly Task[] = ['ImageToImage', 'Inpaint']
+const painting: readonly Task[] = ['Inpaint']
+
+function withLoras(...names: readonly string[]): Manifest {
+  const loras = names.map((name) => ({ name }))
+  return jobOf('TextToImage', { parameters: { prompt: 'a dent', loras } })
+}
+
+const parameters = { prompt: 'a dent', negativePrompt: 'blurred' }
+
 export const generationJobExamples: ExamplesOf<typeof generationJobRules> = {
   '': {
     terminalIsFinal: {
@@ -126,14 +147,20 @@ export const generationJobExamples: ExamplesOf<typeof generationJobRules> = {
         },
       ],
     },
-    taskImmutable: job([{ task: 'ImageToImage' }]),
+    taskImmutable: {
+      accepted: job([]).accepted,
+      refused: [{ before: jobOf('Upscale'), after: jobOf('RemoveBackground') }],
+    },
     modelRefImmutable: job([{ modelRef: { name: 'other' } }]),
-    parametersImmutable: job([{ parameters: { prompt: 'a dent' } }, { parameters: {} }]),
+    parametersImmutable: job([
+      { parameters: { prompt: 'a dent' } },
+      { parameters: { ...parameters, loras: [] } },
+    ]),
     inputsImmutable: {
       accepted: optional('inputs', []).accepted.slice(0, 2),
       refused: [
-        { before: fullJob, after: withSpec(fullJob, { inputs: [image, mask] }) },
-        { before: fullJob, after: withSpec(fullJob, { inputs: [mask, image, reference] }) },
+        { before: manyInputs, after: withSpec(manyInputs, { inputs: [image, mask] }) },
+        { before: manyInputs, after: withSpec(manyInputs, { inputs: [mask, image, reference] }) },
         // An empty list and no list are different things to a strict reader.
         {
           before: jobOf('TextToImage'),
@@ -159,10 +186,17 @@ export const generationJobExamples: ExamplesOf<typeof generationJobRules> = {
         { before: jobOf('TextToImage', { cancel: true }), after: jobOf('TextToImage') },
       ],
     },
-    textTaskNeedsPrompt: {
-      accepted: [jobOf('TextToImage'), jobOf('TextTo3D'), jobOf('Upscale', { parameters: {} })],
+    taskNeedsPrompt: {
+      accepted: [
+        jobOf('TextToImage'),
+        jobOf('TextTo3D'),
+        jobOf('Inpaint', { parameters: { prompt: '' } }),
+        jobOf('Upscale', { parameters: {} }),
+      ],
       refused: [
         jobOf('TextToImage', { parameters: {} }),
+        jobOf('ImageToImage', { parameters: {} }),
+        jobOf('Inpaint', { parameters: { strength: 1 } }),
         jobOf('TextTo3D', { parameters: { seed: 1 } }),
       ],
     },
@@ -173,25 +207,26 @@ export const generationJobExamples: ExamplesOf<typeof generationJobRules> = {
         jobOf('TextTo3D', { inputs: [reference] }),
       ],
     },
-    strengthNeedsItsTask: {
-      accepted: [
-        jobOf('ImageToImage', { parameters: { strength: 0.5 } }),
-        jobOf('Inpaint', { parameters: { strength: 1 } }),
-      ],
-      refused: [
-        jobOf('TextToImage', { parameters: { prompt: 'a dent', strength: 0.5 } }),
-        jobOf('Upscale', { parameters: { strength: 0.5 } }),
-      ],
-    },
+    strengthNeedsItsTask: onlyFor(editing, { strength: 0.5 }),
+    resizeModeNeedsItsTask: onlyFor(editing, { resizeMode: 'Fill' }),
+    maskBlurNeedsItsTask: onlyFor(painting, { maskBlur: 0 }),
+    inpaintAreaNeedsItsTask: onlyFor(painting, { inpaintArea: 'Whole' }),
+    maskPaddingNeedsItsTask: onlyFor(painting, { maskPadding: 8 }),
+    keepUnmaskedPixelsNeedsItsTask: onlyFor(painting, { keepUnmaskedPixels: false }),
+    promptSyntaxNeedsItsTask: onlyFor(drawing, { promptSyntax: 'Plain' }),
+    promptOverflowNeedsItsTask: onlyFor(drawing, { promptOverflow: 'Chunk' }),
+    lorasNeedTheirTask: onlyFor(drawing, { loras: [{ name: 'rust' }] }),
     imageTaskNeedsImage: {
       accepted: [
         jobOf('ImageToImage', { inputs: [image] }),
         jobOf('ImageTo3D', { inputs: [reference, image] }),
       ],
       refused: [
-        jobOf('ImageToImage', { inputs: [reference] }),
+        jobOf('ImageToImage', { inputs: undefined }),
+        jobOf('ImageToImage', { inputs: [] }),
         jobOf('Inpaint', { inputs: [mask] }),
         jobOf('Upscale', { inputs: [] }),
+        jobOf('Upscale', { inputs: [reference] }),
         jobOf('SuggestPrompt', { inputs: undefined }),
         jobOf('RemoveBackground', { inputs: undefined }),
         jobOf('ImageTo3D', { inputs: undefined }),
@@ -200,15 +235,31 @@ export const generationJobExamples: ExamplesOf<typeof generationJobRules> = {
     maskedTaskNeedsMask: {
       accepted: [jobOf('Inpaint', { inputs: [mask, image] }), jobOf('Cleanup')],
       refused: [
-        jobOf('Inpaint', { inputs: [image, reference] }),
-        jobOf('Cleanup', { inputs: [image] }),
+        jobOf('Inpaint', { inputs: [image] }),
+        jobOf('Cleanup', { inputs: [image, reference] }),
+      ],
+    },
+    oneInputOfEachRole: {
+      accepted: [jobOf('Inpaint'), jobOf('ImageTo3D', { inputs: [image, image] })],
+      refused: [
+        jobOf('ImageToImage', { inputs: [image, image] }),
+        jobOf('Inpaint', { inputs: [image, mask, image] }),
+        jobOf('Inpaint', { inputs: [mask, image, mask] }),
+      ],
+    },
+    inputsHaveUse: {
+      accepted: [jobOf('ImageToImage'), jobOf('Inpaint'), manyInputs],
+      refused: [
+        jobOf('ImageToImage', { inputs: [image, mask] }),
+        jobOf('ImageToImage', { inputs: [reference, image] }),
+        jobOf('Inpaint', { inputs: [image, mask, reference] }),
       ],
     },
     importsAreOfOwner: {
-      accepted: [jobOf('ImageToImage', { inputs: [image, mask, reference] })],
+      accepted: [manyInputs],
       refused: ['imports/assembly/mask.png', 'imports/vision2/mask.png', 'imports/vision'].map(
         (key) =>
-          jobOf('ImageToImage', {
+          jobOf('Inpaint', {
             inputs: [image, { ...mask, object: { ...mask.object, key } }],
           }),
       ),
@@ -225,6 +276,12 @@ export const generationJobExamples: ExamplesOf<typeof generationJobRules> = {
       refused: [jobOf('TextToImage', { owner: { department, limits: { runningJobs: 1 } } })],
     },
   },
+  'spec.parameters': {
+    lorasDiffer: {
+      accepted: [withLoras(), withLoras('rust'), withLoras('rust', 'moss')],
+      refused: [withLoras('rust', 'rust'), withLoras('rust', 'moss', 'rust')],
+    },
+  },
   'spec.inputs[]': {
     exactlyOneSource: {
       accepted: [image, { ...mask, role: 'Image' }, { ...reference, role: 'Image' }].map((only) =>
@@ -237,134 +294,6 @@ export const generationJobExamples: ExamplesOf<typeof generationJobRules> = {
         { ...reference, ...mask, role: 'Image' },
         { ...reference, ...mask, ...image },
       ].map((input) => jobOf('ImageToImage', { inputs: [input] })),
-    },
-  },
-}
-
-function member(type: keyof typeof deliveries): RuleExamples {
-  const without = type === 'Claim' ? deliveries.Fetch : deliveries.Claim
-  return {
-    accepted: [modelOf({ delivery: deliveries[type] }), modelOf({ delivery: without })],
-    refused: [
-      modelOf({ delivery: { type } }),
-      modelOf({ delivery: { ...deliveries[type], ...without } }),
-    ],
-  }
-}
-
-function sizes(width: Json, height: Json = { min: 64, max: 512, multipleOf: 64 }): Manifest {
-  return modelOf({ sizes: { width, height }, defaults: undefined })
-}
-
-function defaults(side: 'width' | 'height'): RuleExamples {
-  const range = { min: 64, max: 512, multipleOf: 64 }
-  const model = (value: number) =>
-    modelOf({ sizes: { width: range, height: range }, defaults: { [side]: value } })
-  return {
-    accepted: [
-      model(64),
-      model(512),
-      modelOf({ sizes: undefined, defaults: { [side]: 8 } }),
-      modelOf({ defaults: { steps: 4 } }),
-      modelOf({ defaults: undefined }),
-    ],
-    refused: [model(56), model(576), model(72)],
-  }
-}
-
-const withoutDigest = modelOf({ digest: undefined })
-const someGpus = (gpus: number) => ({ gpus, cpu: '1', memory: '1Gi' })
-
-export const modelExamples: ExamplesOf<typeof modelRules> = {
-  spec: {
-    deliveryImmutable: immutable(
-      modelOf(),
-      [
-        { delivery: deliveries.Claim },
-        { delivery: { type: 'Embedded', embedded: { path: 'other' } } },
-      ],
-      {
-        displayName: 'New',
-        price: { perImageMicroCredits: 1 },
-        visibility: 'Public',
-        departments: [],
-      },
-    ),
-    digestIsFinal: {
-      accepted: [
-        { before: modelOf(), after: modelOf() },
-        { before: withoutDigest, after: modelOf() },
-        { before: withoutDigest, after: withoutDigest },
-      ],
-      refused: [
-        { before: modelOf(), after: modelOf({ digest: 'b2'.repeat(32) }) },
-        { before: modelOf(), after: withoutDigest },
-      ],
-    },
-    noGpuNeedsCpu: {
-      accepted: [
-        modelOf({ resources: someGpus(0), runsOn: ['Cpu'] }),
-        modelOf({ resources: someGpus(0), runsOn: ['Gpu', 'Cpu'] }),
-        modelOf({ resources: someGpus(1), runsOn: ['Gpu'] }),
-      ],
-      refused: [modelOf({ resources: someGpus(0), runsOn: ['Gpu'] })],
-    },
-    gpusNeedGpu: {
-      accepted: [
-        modelOf({ resources: someGpus(2), runsOn: ['Cpu', 'Gpu'] }),
-        modelOf({ resources: someGpus(0), runsOn: ['Cpu'] }),
-      ],
-      refused: [modelOf({ resources: someGpus(1), runsOn: ['Cpu'] })],
-    },
-    departmentsGoWithVisibility: {
-      accepted: [
-        modelOf({ visibility: 'Departments', departments: ['vision', 'assembly'] }),
-        modelOf({ visibility: 'Public', departments: [] }),
-        modelOf({ visibility: undefined, departments: undefined }),
-      ],
-      refused: [
-        modelOf({ visibility: 'Departments', departments: [] }),
-        modelOf({ visibility: 'Departments', departments: undefined }),
-        modelOf({ visibility: 'Public', departments: ['vision'] }),
-        // Somebody who lists departments means to keep the others out.
-        modelOf({ visibility: undefined, departments: ['vision'] }),
-      ],
-    },
-    defaultWidthFits: defaults('width'),
-    defaultHeightFits: defaults('height'),
-  },
-  'spec.delivery': {
-    embeddedGoesWithType: member('Embedded'),
-    claimGoesWithType: member('Claim'),
-    imageGoesWithType: member('Image'),
-    fetchGoesWithType: member('Fetch'),
-  },
-  'spec.sizes.width': {
-    minUpToMax: {
-      accepted: [sizes({ min: 64, max: 64, multipleOf: 8 })],
-      refused: [sizes({ min: 72, max: 64, multipleOf: 8 })],
-    },
-  },
-  'spec.sizes.height': {
-    minUpToMax: {
-      accepted: [sizes({ min: 64, max: 72, multipleOf: 8 }, { min: 64, max: 64, multipleOf: 8 })],
-      refused: [sizes({ min: 64, max: 72, multipleOf: 8 }, { min: 72, max: 64, multipleOf: 8 })],
-    },
-  },
-}
-
-export const departmentExamples: ExamplesOf<typeof departmentRules> = {
-  spec: {
-    namespaceImmutable: immutable(
-      departmentOf(),
-      [{ namespace: 'assembly' }, { namespace: undefined }],
-      { weight: 1, limits: undefined, displayName: 'New' },
-    ),
-    namespaceIsNotSystem: {
-      accepted: [departmentOf({ namespace: undefined }), departmentOf({ namespace: 'kubernetes' })],
-      refused: ['kube-system', 'kube-public', 'atelier-system'].map((namespace) =>
-        departmentOf({ namespace }),
-      ),
     },
   },
 }

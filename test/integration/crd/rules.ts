@@ -7,13 +7,12 @@ import { assert } from '../../../src/shared/assert.ts'
 import { verdictOf, type Verdict } from './api-server.ts'
 import { type Fixture, randomName, resourceVersionOf } from './fixture.ts'
 import type { Manifest } from './objects.ts'
+import { departmentExamples, modelExamples } from './cluster-rule-examples.ts'
 import { changed } from './places.ts'
 import {
   type Attempt,
-  departmentExamples,
   generationJobExamples,
   isUpdate,
-  modelExamples,
   type RuleExamples,
   type Update,
 } from './rule-examples.ts'

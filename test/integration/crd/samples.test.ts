@@ -63,7 +63,9 @@ describe('samples', () => {
     const row = await kubectl('get', 'genjob', 'scratch-on-metal', '-n=vision', '--no-headers')
     expect(row).toMatch(/^scratch-on-metal +TextToImage +demo +vision /)
     const model = await kubectl('get', 'atmodel', 'demo', '--no-headers')
-    expect(model).toMatch(/^demo +StableDiffusion1 +\["TextToImage"\] +Embedded +Public/)
+    expect(model).toMatch(
+      /^demo +StableDiffusion1 +\["TextToImage","ImageToImage","Inpaint"\] +Embedded +Public/,
+    )
     const department = await kubectl('get', 'atdept', 'assembly', '--no-headers')
     expect(department).toMatch(/^assembly +100 +atelier-jobs /)
   })

@@ -16,8 +16,20 @@ export type FakeOptions = {
   readonly token: string
   /** How many calls for work are answered 409 attempt.not_current before the pod is known. */
   readonly notCurrent?: number
+  /** An input was deleted after the job was accepted. */
+  readonly isInputGone?: boolean
   /** How many uploads fail with 503 before one succeeds. */
   readonly failedUploads?: number
+  /** Inputs by their name: announced as `/inputs/<name>`, with their digest, after those of work. */
+  readonly inputs?: readonly FakeInput[]
+}
+
+export type FakeInput = {
+  readonly role: 'Image' | 'Mask'
+  readonly name: string
+  readonly bytes: Uint8Array
+  /** What the api says instead of the truth. */
+  readonly announced?: { readonly sha256?: string; readonly sizeBytes?: number }
 }
 
 export type StoredObject = { readonly name: string; readonly bytes: Buffer }
@@ -34,7 +46,11 @@ export type FakeInternalApi = {
 }
 
 type Announced = UploadsRequest['outputs'][number]
-type Answer = { readonly status: number; readonly body?: unknown }
+type Answer = {
+  readonly status: number
+  readonly body?: unknown
+  readonly bytes?: Uint8Array
+}
 
 /**
  * The pod's side of the internal contract, behind a real HTTP server. It stands in for the api
@@ -58,7 +74,8 @@ export async function startFakeInternalApi(options: FakeOptions): Promise<FakeIn
       case 'work':
         state.workCalls += 1
         if (state.workCalls <= notCurrent) return problem('attempt.not_current')
-        return { status: 200, body: options.work }
+        if (options.isInputGone === true) return problem('object.not_found')
+        return { status: 200, body: withInputs(options, url) }
       case 'uploads':
         return announce(uploadsRequest.parse(JSON.parse(body)), url)
       case 'progress':
@@ -101,6 +118,8 @@ export async function startFakeInternalApi(options: FakeOptions): Promise<FakeIn
 
   function answer(request: IncomingMessage, bytes: Buffer): Answer {
     const url = new URL(request.url ?? '/', `http://${request.headers.host}`)
+    const input = options.inputs?.find(({ name }) => url.pathname === `/inputs/${name}`)
+    if (input !== undefined) return { status: 200, bytes: input.bytes }
     const object = /^\/objects\/([^/]+)$/.exec(url.pathname)?.[1]
     if (object !== undefined && request.method === 'PUT') return store(object, request, bytes)
     if (request.headers.authorization !== `Bearer ${options.token}`) {
@@ -142,7 +161,19 @@ function problem(code: ErrorCode): Answer {
   return { status: known.status, body: { ...known, detail: 'as the test wants', instance: 'test' } }
 }
 
-function send(response: ServerResponse, { status, body }: Answer): void {
+function withInputs({ work, inputs = [] }: FakeOptions, origin: string): Work {
+  const linked = inputs.map(({ role, name, bytes, announced }) => ({
+    role,
+    url: `${origin}/inputs/${name}`,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    sizeBytes: bytes.length,
+    ...announced,
+  }))
+  return { ...work, inputs: [...work.inputs, ...linked] }
+}
+
+function send(response: ServerResponse, { status, body, bytes }: Answer): void {
+  if (bytes !== undefined) return void response.writeHead(status).end(bytes)
   response.writeHead(status, { 'content-type': 'application/json' })
   response.end(body === undefined ? '' : JSON.stringify(body))
 }

@@ -31,6 +31,7 @@ const work = {
     batchSize: 1,
   },
   inputs: [],
+  loras: [],
 } as const satisfies Work
 
 const closers: (() => Promise<void>)[] = []
@@ -41,12 +42,16 @@ afterEach(async () => {
 type Scene = { readonly api: FakeInternalApi; readonly pod: PodProcess }
 
 async function startPod(
-  options: Partial<FakeOptions> & { modelFolder?: string } = {},
+  options: Partial<FakeOptions> & {
+    modelFolder?: string
+    environment?: Readonly<Record<string, string>>
+  } = {},
 ): Promise<Scene> {
   const api = await startFakeInternalApi({ work, token, ...options })
   closers.push(api.close)
   const modelFolder = options.modelFolder ?? demoModel
-  const pod = await startPodProcess({ apiUrl: api.url, token, modelFolder })
+  const { environment = {} } = options
+  const pod = await startPodProcess({ apiUrl: api.url, token, modelFolder, environment })
   closers.push(async () => {
     pod.process.kill('SIGKILL')
     await pod.end

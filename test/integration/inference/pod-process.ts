@@ -20,6 +20,8 @@ export async function startPodProcess(options: {
   readonly apiUrl: string
   readonly token: string
   readonly modelFolder: string
+  /** More variables, such as the folders of inputs and LoRAs. */
+  readonly environment?: Readonly<Record<string, string>>
 }): Promise<PodProcess> {
   const folder = await mkdtemp(path.join(tmpdir(), 'atelier-pod-'))
   const [tokenFile, terminationLog] = [path.join(folder, 'token'), path.join(folder, 'log')]
@@ -34,6 +36,7 @@ export async function startPodProcess(options: {
       [podEnvironment.graceSeconds]: '20',
       [podEnvironment.podIp]: '127.0.0.1',
       [podEnvironment.terminationLog]: terminationLog,
+      ...options.environment,
     }),
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -35,6 +35,7 @@ beforeAll(async () => {
   await createObject(rig.client, configMaps, {
     metadata: { name: 'settings', namespace },
     data: { 'colour.txt': 'blue', 'size.txt': '64' },
+    binaryData: { 'part.png': Buffer.from([137, 80, 0, 255]).toString('base64') },
   })
 })
 afterAll(async () => {
@@ -149,6 +150,29 @@ describe('volumes', () => {
       // Only what starts with a mounted path is rewritten: there is no mount namespace.
       args: [volumePath(pod.metadata.uid, 'scratch', 'note'), 'see /mnt/scratch'],
     })
+  })
+
+  it('hold the inputs of a job: the bytes of a key, and nothing where there is none', async () => {
+    const optional = true
+    const key = (name: string, item: { key: string; path: string }) => {
+      return { configMap: { name, optional, items: [item] } }
+    }
+    const sources = [
+      key('settings', { key: 'part.png', path: '0' }),
+      key('settings', { key: 'none.png', path: '1' }),
+      key('nothing', { key: 'part.png', path: '2' }),
+    ]
+    const volumes = [{ name: 'inputs', projected: { sources } }]
+    const container = {
+      env: [{ name: 'INPUTS', value: '/inputs' }],
+      volumeMounts: [{ name: 'inputs', mountPath: '/inputs', readOnly: true }],
+    }
+    const script = 'cd "$INPUTS" && (ls && od -An -tu1 0) > "$ATELIER_TERMINATION_LOG"'
+    await createPod(rig, 'inputs', shell(script, { container, pod: { volumes } }))
+    const words = endOf(await podEnd(rig, 'inputs'))
+      ?.message?.trim()
+      .split(/\s+/)
+    expect(words).toEqual(['0', '137', '80', '0', '255'])
   })
 
   it('include the token that the API server adds for a service account', async () => {

@@ -111,6 +111,32 @@ describe('the folder store', () => {
   })
 })
 
+describe('bytes that nobody announced', () => {
+  const options = {
+    contentType: 'text/plain',
+    sizeBytesMax: bytes.length,
+    keyOf: (sha256: string) => `a/${sha256}`,
+  }
+  const key = `a/${facts.sha256}`
+
+  it('lie under the key that their digest gives, with size and type', async () => {
+    const stored = { key, ...facts }
+    for (let time = 0; time < 2; time += 1) {
+      expect(await store.add(Readable.from([bytes]), options)).toEqual(stored)
+    }
+    expect(await store.head(key)).toEqual(stored)
+    expect(await readdir(path.join(folder, 'partial'))).toEqual([])
+  })
+
+  it('are not stored beyond the maximum, nor when the stream breaks', async () => {
+    const tooMany = store.add(Readable.from([bytes, Buffer.from('!')]), options)
+    await expect(tooMany).rejects.toMatchObject({ code: 'request.too_large' })
+    await expect(store.add(Readable.from(broken()), options)).rejects.toThrow('connection broke')
+    expect(await list('')).toEqual([])
+    expect(await readdir(path.join(folder, 'partial'))).toEqual([])
+  })
+})
+
 describe('an object key', () => {
   it.each(['a', 'artifacts/x/1/image-0.png', '_a/B.c', 'a'.repeat(200)])('may be %j', (key) => {
     expect(isObjectKey(key)).toBe(true)

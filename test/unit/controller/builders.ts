@@ -74,6 +74,7 @@ export function aModel(spec: Partial<ModelSpec> = {}, ready = 'True/Ready'): Mod
       creationTimestamp: at(0),
     },
     spec: {
+      type: 'Base',
       family: 'StableDiffusion1',
       licence: 'Apache-2.0',
       tasks: ['TextToImage'],
@@ -142,6 +143,7 @@ export function observed(over: ObservedOptions = {}): Observed {
   return {
     job: aJob(),
     model: aModel(),
+    loras: [],
     attempts: [],
     confirmedGone: false,
     place: { kind: 'Queued', cause: 'Turn' },

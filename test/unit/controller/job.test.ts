@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { attemptJob, modelFolder } from '../../../src/controller/generation-job/job.ts'
+import type { Model } from '../../../src/shared/crd/model.ts'
 import type { ControllerSettings } from '../../../src/controller/settings.ts'
 import { aJob, aModel, uid } from './builders.ts'
 
@@ -10,10 +11,17 @@ const settings: ControllerSettings = {
   retryBaseMs: 10_000,
   nodeSelector: {},
 }
-const plan = { job: aJob(), model: aModel(), number: 2, gpus: 1, settings }
+const noLoras: readonly Model[] = []
+const plan = { job: aJob(), model: aModel(), loras: noLoras, number: 2, gpus: 1, settings }
 
 function podSpecOf(over: Partial<typeof plan> = {}) {
   return attemptJob({ ...plan, ...over }).spec?.template.spec
+}
+
+const configMapRef = (key: string) => ({ configMapRef: { name: 'pictures', key } })
+
+function source(key: string, path: string) {
+  return { configMap: { name: 'pictures', optional: true, items: [{ key, path }] } }
 }
 
 describe('the Job of an attempt', () => {
@@ -73,6 +81,7 @@ describe('the Job of an attempt', () => {
                   { name: 'ATELIER_API_URL', value: 'http://api.atelier-system:8081' },
                   { name: 'ATELIER_TOKEN_FILE', value: '/var/run/secrets/atelier.dev/token' },
                   { name: 'ATELIER_MODEL_FOLDER', value: '/models/demo' },
+                  { name: 'ATELIER_INPUTS_FOLDER', value: '/inputs' },
                   { name: 'ATELIER_GRACE_SECONDS', value: '30' },
                   { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
                 ],
@@ -167,5 +176,49 @@ describe('the Job of an attempt', () => {
       delivery: { type: 'Fetch', fetch: { url: 'https://models.example/x' } },
     })
     expect(() => attemptJob({ ...plan, model })).toThrow('Fetch')
+  })
+  it('mounts each LoRA of a claim by its index and names every LoRA’s folder', () => {
+    const claim = { type: 'Claim' as const, claim: { name: 'loras', path: 'rust' } }
+    const loras = [
+      aModel({ type: 'Lora', resources: { gpus: 0, cpu: '0', memory: '64Mi' } }),
+      aModel({ delivery: claim, resources: { gpus: 0, cpu: '500m', memory: '1Gi' } }),
+    ]
+    const spec = podSpecOf({ loras })
+    const [container] = spec?.containers ?? []
+    expect(container?.env).toEqual(
+      expect.arrayContaining([
+        { name: 'ATELIER_LORA_FOLDER_0', value: '/models/demo' },
+        { name: 'ATELIER_LORA_FOLDER_1', value: '/claims/lora-1/rust' },
+      ]),
+    )
+    expect(spec?.volumes?.slice(2)).toEqual([
+      { name: 'lora-1', persistentVolumeClaim: { claimName: 'loras', readOnly: true } },
+    ])
+    expect(container?.volumeMounts?.slice(2)).toEqual([
+      { name: 'lora-1', mountPath: '/claims/lora-1', readOnly: true },
+    ])
+    expect(container?.resources?.limits).toEqual({
+      cpu: '2500m',
+      memory: String((4096 + 64 + 1024) * 2 ** 20),
+      'nvidia.com/gpu': '1',
+    })
+  })
+
+  it('mounts the keys of ConfigMaps as files named by the index of the input', () => {
+    const inputs = [
+      { role: 'Image' as const, artifact: 'a' },
+      { role: 'Image' as const, ...configMapRef('part.png') },
+      { role: 'Mask' as const, ...configMapRef('mask.png') },
+    ]
+    const spec = podSpecOf({ job: aJob({ spec: { task: 'Inpaint', inputs } }) })
+    expect(spec?.volumes?.slice(2)).toEqual([
+      {
+        name: 'inputs',
+        projected: { sources: [source('part.png', '1'), source('mask.png', '2')] },
+      },
+    ])
+    expect(spec?.containers[0]?.volumeMounts?.slice(2)).toEqual([
+      { name: 'inputs', mountPath: '/inputs', readOnly: true },
+    ])
   })
 })

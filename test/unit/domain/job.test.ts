@@ -10,7 +10,8 @@ import {
   parseArtifactKey,
 } from '../../../src/shared/domain/job-artifact.ts'
 import { newJobId, resourceNameOf } from '../../../src/shared/domain/job-id.ts'
-import { isModelVisible, resolveParameters } from '../../../src/shared/domain/job-parameters.ts'
+import { resolveParameters } from '../../../src/shared/domain/job-parameters.ts'
+import { isModelVisible } from '../../../src/shared/domain/known-model.ts'
 import { describeStatus, isTerminalStatus } from '../../../src/shared/domain/job-status.ts'
 
 const zeros = (length: number) => new Uint8Array(length)
@@ -52,6 +53,7 @@ describe('an artifact', () => {
 })
 
 const spec: ModelSpec = {
+  type: 'Base',
   family: 'StableDiffusion1',
   licence: 'x',
   tasks: ['TextToImage'],
@@ -74,10 +76,12 @@ const metadata: Model['metadata'] = {
   creationTimestamp: '',
 }
 
+const owner = { department: 'vision' }
+
 function resolve(parameters: Parameters, over: Partial<ModelSpec> = {}) {
   const model = { metadata, spec: { ...spec, ...over } }
-  const request = { task: 'TextToImage', parameters, inputs: [] } as const
-  return resolveParameters(request, model, () => 0.5)
+  const request = { owner, task: 'TextToImage', parameters, inputs: [] } as const
+  return resolveParameters(request, { model, loras: [] }, () => 0.5)
 }
 
 function paths(parameters: Parameters, over: Partial<ModelSpec> = {}): readonly string[] {
@@ -100,6 +104,8 @@ describe('parameters', () => {
         scheduler: 'Euler',
         batchCount: 1,
         batchSize: 1,
+        promptSyntax: 'Plain',
+        promptOverflow: 'Chunk',
       },
     })
   })
@@ -120,7 +126,7 @@ describe('parameters', () => {
     [{ prompt: 'p', width: 144 }, 'parameters.width'],
     [{ prompt: 'p', width: 72 }, 'parameters.width'],
     [{ prompt: 'p', height: 40 }, 'parameters.height'],
-    [{ prompt: 'p', scheduler: 'euler' }, 'parameters.scheduler'],
+    [{ prompt: 'p', scheduler: 'magic' }, 'parameters.scheduler'],
     [{ prompt: 'p', strength: 1 }, 'parameters.strength'],
     [{}, 'parameters.prompt'],
   ])('%j are refused naming %s', (parameters, path) => {
@@ -139,10 +145,114 @@ describe('parameters', () => {
   })
 
   it('take no inputs that the task would ignore', () => {
-    const inputs = [{ role: 'Image' as const, artifact: 'a' }]
-    const request = { task: 'TextToImage', parameters: { prompt: 'p' }, inputs } as const
-    const resolution = resolveParameters(request, { metadata, spec }, () => 0)
-    expect(resolution).toMatchObject({ kind: 'Refused', errors: [{ path: 'inputs[0]' }] })
+    const inputs = [image]
+    const request = { owner, task: 'TextToImage', parameters: { prompt: 'p' }, inputs } as const
+    const resolution = resolveParameters(request, { model: { metadata, spec }, loras: [] }, () => 0)
+    expect(resolution).toMatchObject({ kind: 'Refused', errors: [{ path: 'inputs' }] })
+  })
+
+  it('name the scheduler by its own name, also where the Model used another word', () => {
+    const parameters = { scheduler: 'Euler a' }
+    expect(resolve({ prompt: 'p', scheduler: 'euler A' })).toMatchObject({ parameters })
+    const over = { defaults: { ...spec.defaults, scheduler: 'EULER A' } }
+    expect(resolve({ prompt: 'p' }, over)).toMatchObject({ parameters })
+  })
+})
+
+const image = { role: 'Image' as const, artifact: 'a' }
+const mask = { role: 'Mask' as const, artifact: 'b' }
+const editing = { tasks: ['TextToImage', 'ImageToImage', 'Inpaint'] } satisfies Partial<ModelSpec>
+
+function resolveFor(task: 'ImageToImage' | 'Inpaint', parameters: Parameters, over = {}) {
+  const model = { metadata, spec: { ...spec, ...editing, ...over } }
+  const inputs = task === 'Inpaint' ? [image, mask] : [image]
+  const request = { owner, task, parameters: { prompt: 'p', ...parameters }, inputs }
+  return resolveParameters(request, { model, loras: [] }, () => 0)
+}
+
+describe('what a task leaves out', () => {
+  const ofInpaint = {
+    maskBlur: 0,
+    inpaintArea: 'Whole',
+    maskPadding: 32,
+    keepUnmaskedPixels: false,
+  }
+
+  it('is filled for the tasks that use it and for no others', () => {
+    const painted = resolveFor('Inpaint', {})
+    expect(painted).toMatchObject({ parameters: { strength: 1, ...ofInpaint } })
+    const changed = resolveFor('ImageToImage', {})
+    expect(changed).toMatchObject({ parameters: { strength: 0.8 } })
+    for (const field of [...Object.keys(ofInpaint), 'resizeMode', 'loras']) {
+      expect(changed).not.toHaveProperty(`parameters.${field}`)
+    }
+  })
+
+  it('comes from the Model where the task uses it', () => {
+    const defaults = { width: 64, height: 64, strength: 0.4, maskBlur: 4, prompt: 'an example' }
+    expect(resolveFor('Inpaint', {}, { defaults })).toMatchObject({
+      parameters: { strength: 0.4, maskBlur: 4, prompt: 'p' },
+    })
+    expect(resolve({ prompt: 'p' }, { defaults })).not.toHaveProperty('parameters.strength')
+  })
+
+  it('must leave a step to run', () => {
+    const errors = [{ path: 'parameters.strength' }]
+    const little = { steps: 20, strength: 0.049 }
+    expect(resolveFor('ImageToImage', little)).toMatchObject({ kind: 'Refused', errors })
+    expect(resolveFor('Inpaint', { strength: 0 })).toMatchObject({ kind: 'Refused', errors })
+    expect(resolveFor('ImageToImage', { steps: 20, strength: 0.05 }).kind).toBe('Resolved')
+  })
+
+  it('is refused for tasks that this release does not run', () => {
+    const request = { owner, task: 'Upscale', parameters: {}, inputs: [image] } as const
+    const models = {
+      model: { metadata, spec: { ...spec, tasks: ['Upscale' as const] } },
+      loras: [],
+    }
+    expect(resolveParameters(request, models, () => 0)).toMatchObject({
+      kind: 'Refused',
+      errors: [{ path: 'task', message: expect.stringContaining('this release runs TextToImage') }],
+    })
+  })
+})
+
+describe('a LoRA', () => {
+  const rust: ModelSpec = { ...spec, ...editing, type: 'Lora' }
+  const named = (lora: ModelSpec | null, base: Partial<ModelSpec> = {}) => {
+    const parameters = { prompt: 'p', loras: [{ name: 'rust', scale: 1 }] }
+    const request = { owner, task: 'TextToImage', parameters, inputs: [] } as const
+    const loras = [lora === null ? null : { metadata: { ...metadata, name: 'rust' }, spec: lora }]
+    const model = { metadata, spec: { ...spec, ...base } }
+    return resolveParameters(request, { model, loras }, () => 0)
+  }
+
+  it('of the family, for the task and of the department is taken with its scale', () => {
+    const loras = [{ name: 'rust', scale: 1 }]
+    expect(named(rust)).toMatchObject({ kind: 'Resolved', parameters: { loras } })
+  })
+
+  it.each([
+    ['that nobody has', null, 'is no LoRA of this department'],
+    [
+      'of another department',
+      { ...rust, visibility: 'Departments' as const, departments: ['assembly'] },
+      'is no LoRA of this department',
+    ],
+    ['that is a base model', { ...rust, type: 'Base' as const }, 'is a base model'],
+    ['of another family', { ...rust, family: 'StableDiffusionXL' as const }, 'StableDiffusionXL'],
+    ['for another task', { ...rust, tasks: ['Inpaint' as const] }, 'serves Inpaint'],
+  ])('%s is refused by its field', (_what, lora, message) => {
+    expect(named(lora)).toMatchObject({
+      kind: 'Refused',
+      errors: [
+        { path: 'parameters.loras[0].name', message: expect.stringMatching(`^rust .*${message}`) },
+      ],
+    })
+  })
+
+  it('is no base model', () => {
+    expect(named(rust, { type: 'Lora' })).toMatchObject({ errors: [{ path: 'modelRef.name' }] })
   })
 })
 

@@ -1,6 +1,11 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { chargeDelivered, formatCredits, quoteFlat } from '../../../src/shared/domain/price.ts'
+import {
+  chargeDelivered,
+  formatCredits,
+  priceBasis,
+  quoteFlat,
+} from '../../../src/shared/domain/price.ts'
 
 describe('the flat price', () => {
   it.each([
@@ -42,5 +47,34 @@ describe('credits as text', () => {
       expect(text.startsWith('-') ? -value : value).toBe(BigInt(microCredits))
     })
     fc.assert(property)
+  })
+})
+
+describe('the basis of a price', () => {
+  const family = 'StableDiffusion1' as const
+  const parameters = { width: 64, height: 32, steps: 20, scheduler: 'Euler', batchCount: 3 }
+
+  it('counts pictures, model calls and megapixels over all of them', () => {
+    const basis = { images: 3, modelCalls: 60, megapixels: 0.006144 }
+    expect(priceBasis({ task: 'TextToImage', parameters, family })).toEqual(basis)
+  })
+
+  it.each([
+    ['ImageToImage', { strength: 0.5 }, 30],
+    ['Inpaint', { strength: 0.26 }, 15],
+    ['ImageToImage', { strength: 0 }, 0],
+    ['Inpaint', { strength: 1, scheduler: 'Heun' }, 117],
+    ['TextToImage', { scheduler: 'k_heun', batchSize: 2 }, 234],
+  ] as const)('of %s with %j has %i calls', (task, changes, modelCalls) => {
+    const job = { task, parameters: { ...parameters, ...changes }, family }
+    expect(priceBasis(job)).toMatchObject({ modelCalls })
+  })
+
+  it('counts all steps of a latent consistency model that changes a picture', () => {
+    const lcm = { ...parameters, steps: 4, strength: 0.2, scheduler: 'LCM', batchCount: 1 }
+    const job = { task: 'ImageToImage', parameters: lcm, family: 'LatentConsistency' } as const
+    expect(priceBasis(job).modelCalls).toBe(4)
+    expect(priceBasis({ ...job, task: 'Inpaint' }).modelCalls).toBe(0)
+    expect(priceBasis({ ...job, family }).modelCalls).toBe(0)
   })
 })

@@ -21,7 +21,7 @@ async function openCoercion(): Promise<Component> {
 }
 
 async function openExternal(folder: string): Promise<Component> {
-  const component = await openComponent(await openPackFiles(folder), 'external', 1)
+  const component = await openComponent(await openPackFiles(folder), 'external', { threads: 1 })
   closers.push(() => component.dispose())
   return component
 }
@@ -59,6 +59,32 @@ describe('a component', () => {
       x: { data: new Float32Array(1024).fill(1), shape: [1024] },
     })
     expect([y.data[0], y.data[1023]]).toEqual([1, 1024])
+  })
+
+  test('copies out only the outputs that are asked for', async () => {
+    const component = await openCoercion()
+    const feeds = { half: one(0.5), ids32: one(10), ids64: one(100), timestep: one(1000) }
+    expect(Object.keys(await component.run(feeds, ['sum']))).toEqual(['sum'])
+    await expect(component.run(feeds, ['product'])).rejects.toThrow('no output “product”')
+  })
+
+  test('uses an array of the right type as it is, until the run has ended', async () => {
+    const component = await openExternal(fixtures)
+    const data = new Float32Array(1024)
+    const running = component.run({ x: { data, shape: [1024] } })
+    // The run itself begins later: what it sees here shows that there is no copy.
+    data[0] = 7
+    const { y } = await running
+    expect(y.data[0]).toBe(7)
+    data[0] = 8
+    expect(y.data[0]).toBe(7)
+  })
+
+  test('takes a part of a larger array', async () => {
+    const component = await openExternal(fixtures)
+    const data = new Float32Array(2048).fill(1).subarray(1024)
+    const { y } = await component.run({ x: { data, shape: [1024] } })
+    expect(y.data[1023]).toBe(1024)
   })
 
   test('refuses weights behind a link that leads out of the pack', async () => {

@@ -3,21 +3,8 @@ import { assert, constant, integer, property, record, tuple, uint8Array } from '
 import { describe, expect, test } from 'vitest'
 import { encodePng } from '../../../src/inference/output/png.ts'
 import { readPngTexts } from '../../support/png-text.ts'
-import { formatRecipe } from '../../../src/inference/output/recipe.ts'
 
 const pixel = { width: 1, height: 1, pixels: Uint8Array.of(1, 2, 3) }
-
-const recipe = {
-  prompt: 'a scratch on metal',
-  negativePrompt: '',
-  steps: 20,
-  scheduler: 'DPM++ 2M Karras',
-  guidanceScale: 3,
-  seed: 4_294_967_295,
-  width: 64,
-  height: 32,
-  model: 'demo',
-}
 
 describe('encodePng', () => {
   test('is read back by another decoder, pixel by pixel', () => {
@@ -55,24 +42,5 @@ describe('encodePng', () => {
 
   test('refuses pixels that do not fit the size', () => {
     expect(() => encodePng({ ...pixel, width: 2 })).toThrow('three bytes per pixel')
-  })
-})
-
-describe('formatRecipe', () => {
-  test('writes the three parts that other programs read', () => {
-    const text = formatRecipe({ ...recipe, negativePrompt: 'blurry', modelDigest: 'a'.repeat(64) })
-    expect(text).toBe(
-      'a scratch on metal\nNegative prompt: blurry\nSteps: 20, Sampler: DPM++ 2M Karras, ' +
-        'CFG scale: 3, Seed: 4294967295, Size: 64x32, Model hash: aaaaaaaaaa, Model: demo, ' +
-        'Version: atelier',
-    )
-  })
-
-  test('leaves out an empty negative prompt', () => {
-    expect(formatRecipe(recipe)).not.toContain('Negative')
-  })
-
-  test('quotes values that hold a separator', () => {
-    expect(formatRecipe({ ...recipe, model: 'mine, v2' })).toContain('Model: "mine, v2"')
   })
 })

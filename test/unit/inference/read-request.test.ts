@@ -1,20 +1,21 @@
 import { describe, expect, test } from 'vitest'
 import type { Manifest } from '../../../src/inference/models/manifest.ts'
-import { readTextToImage } from '../../../src/inference/pod/read-request.ts'
+import { readRequest } from '../../../src/inference/pod/read-request.ts'
 import type { Parameters, Task } from '../../../src/shared/crd/generation-job.ts'
 import { AppError } from '../../../src/shared/errors.ts'
 
 const side = { min: 32, max: 256, multipleOf: 8 }
 const model: Manifest = {
   schemaVersion: 1,
+  type: 'Base',
   name: 'demo',
   description: '',
   licence: 'Apache-2.0',
   family: 'StableDiffusion1',
-  tasks: ['TextToImage'],
+  tasks: ['TextToImage', 'Inpaint'],
   defaults: {},
   sizes: { width: side, height: side },
-  memoryBytes: 1,
+  memory: { loadedBytes: 1, perMegapixelBytes: 1 },
   files: [{ path: 'a', sha256: '0'.repeat(64), sizeBytes: 1 }],
 }
 const parameters: Parameters = {
@@ -27,7 +28,7 @@ const parameters: Parameters = {
 }
 
 function read(change: Partial<Parameters> = {}, task: Task = 'TextToImage') {
-  return readTextToImage({ task, parameters: { ...parameters, ...change } }, model)
+  return readRequest({ task, parameters: { ...parameters, ...change } }, model)
 }
 
 function fieldsOf(action: () => unknown): readonly string[] {
@@ -40,13 +41,29 @@ function fieldsOf(action: () => unknown): readonly string[] {
   return []
 }
 
-describe('readTextToImage', () => {
+describe('readRequest', () => {
   test('takes a complete request', () => {
     expect(read({ batchCount: 3, batchSize: 4, negativePrompt: 'blur' })).toEqual({
       ...parameters,
+      task: 'TextToImage',
       negativePrompt: 'blur',
+      promptSyntax: 'Plain',
+      promptOverflow: 'Chunk',
       images: 12,
     })
+  })
+
+  test('leaves an absent negative prompt absent, which is not the same as an empty one', () => {
+    expect(read()).not.toHaveProperty('negativePrompt')
+  })
+
+  test('hands on what happens to the inputs', () => {
+    const given = { maskBlur: 4, inpaintArea: 'MaskedOnly', promptSyntax: 'Weighted' } as const
+    expect(read(given, 'Inpaint')).toMatchObject({ ...given, task: 'Inpaint' })
+  })
+
+  test('takes other names of a scheduler', () => {
+    expect(read({ scheduler: 'dpmpp_2m' })).toMatchObject({ scheduler: 'dpmpp_2m' })
   })
 
   test.each([
@@ -59,7 +76,7 @@ describe('readTextToImage', () => {
     ['parameters.width', { width: 24 }],
     ['parameters.width', { width: 264 }],
     ['parameters.height', { height: 65 }],
-    ['parameters.scheduler', { scheduler: 'euler' }],
+    ['parameters.scheduler', { scheduler: 'eulerish' }],
     ['parameters.scheduler', { scheduler: 'constructor' }],
   ])('refuses %s of %j', (field, change) => {
     expect(fieldsOf(() => read(change))).toEqual([field])
@@ -78,5 +95,6 @@ describe('readTextToImage', () => {
 
   test('refuses a task that it or the model cannot do', () => {
     expect(fieldsOf(() => read({}, 'Upscale'))).toEqual(['task', 'task'])
+    expect(fieldsOf(() => read({}, 'ImageToImage'))).toEqual(['task'])
   })
 })

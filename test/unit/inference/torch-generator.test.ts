@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { TorchGenerator } from '../../../src/inference/random/torch-generator.ts'
-import { seedOfImage } from '../../../src/inference/pipelines/text-to-image.ts'
+import { seedOfImage } from '../../../src/inference/pipelines/generate-images.ts'
 
 const draw = (seed: number) => new TorchGenerator(seed).randn(64)
 

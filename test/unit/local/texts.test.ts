@@ -114,7 +114,7 @@ describe('progress of a job', () => {
       stepsDone: 12,
     },
     outputs: [],
-    cost: { held: '1', charged: null },
+    cost: { held: '1', charged: null, basis: null },
     revision: 3,
     creationTime: '2026-01-01T00:00:00Z',
     startTime: null,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { jobArtifact } from '../../../shared/wire/jobs.ts'
+import { artifact } from '../../../shared/wire/jobs.ts'
 import { answer } from '../../plugins/answers.ts'
 import type { ApiApp } from '../../plugins/api-app.ts'
 import { callerOf } from '../../plugins/authentication.ts'
@@ -22,7 +22,7 @@ export function registerArtifactRoutes(app: ApiApp, artifacts: ArtifactService):
         operationId: 'getArtifact',
         summary: 'Read what is known of one artifact, with a fresh link',
         params: z.strictObject({ id: z.string().min(1).max(200) }),
-        response: { 200: answer('The artifact', jobArtifact) },
+        response: { 200: answer('The artifact', artifact) },
       },
     },
     (request) => artifacts.get(callerOf(request), request.params.id),

@@ -4,14 +4,17 @@ import { verifySignedUrl } from '../../../platform/objects/signed-url.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import type { Caller } from '../../../shared/domain/caller.ts'
 import { parseArtifactId } from '../../../shared/domain/job-artifact.ts'
-import { requirePermission } from '../../../shared/domain/permissions.ts'
+import { canSee, requirePermission } from '../../../shared/domain/permissions.ts'
 import { AppError, isAppError } from '../../../shared/errors.ts'
-import type { JobArtifact } from '../../../shared/wire/jobs.ts'
+import type { Artifact } from '../../../shared/wire/jobs.ts'
 import type { JobService } from '../jobs/service.ts'
+import type { LinkObject } from '../jobs/view.ts'
+import { isPictureId, type PictureStore } from './picture-store.ts'
+import { toPictureView, unknownArtifact } from './views.ts'
 
 export type ArtifactService = {
   /** What is known of an artifact, with a fresh link. Throws `artifact.not_found`. */
-  readonly get: (caller: Caller, artifactId: string) => Promise<JobArtifact>
+  readonly get: (caller: Caller, artifactId: string) => Promise<Artifact>
   /**
    * The bytes behind a signed link: who holds the link may read, so there is no caller.
    * Throws `object.url_invalid` or `object.not_found`.
@@ -24,24 +27,20 @@ export type ArtifactService = {
 
 export type ArtifactParts = {
   readonly jobs: Pick<JobService, 'get'>
+  readonly pictures: Pick<PictureStore, 'get'>
+  readonly linkObject: LinkObject
   readonly objects: Pick<ObjectStore, 'get'>
   readonly urlKey: Uint8Array
   readonly clock: Clock
 }
 
 export function createArtifactService(parts: ArtifactParts): ArtifactService {
-  const { jobs, objects, urlKey, clock } = parts
+  const { objects, urlKey, clock } = parts
   return {
     get: async (caller, artifactId) => {
       requirePermission(caller, 'artifacts.read')
-      const name = parseArtifactId(artifactId)
-      if (name === null) throw unknownArtifact(artifactId)
-      const job = await jobs.get(caller, name.jobId).catch((error: unknown) => {
-        throw isAppError(error, 'job.not_found') ? unknownArtifact(artifactId) : error
-      })
-      const found = job.outputs.find(({ id }) => id === artifactId)
-      if (found === undefined) throw unknownArtifact(artifactId)
-      return found
+      const read = isPictureId(artifactId) ? readPicture : readOutput
+      return await read(parts, caller, artifactId)
     },
     open: async (key, query) => {
       verifySignedUrl({ method: 'GET', key, query }, { secret: urlKey, clock })
@@ -52,6 +51,19 @@ export function createArtifactService(parts: ArtifactParts): ArtifactService {
   }
 }
 
-function unknownArtifact(artifactId: string): AppError {
-  return new AppError('artifact.not_found', `there is no artifact ${artifactId.slice(0, 200)}`)
+async function readPicture(parts: ArtifactParts, caller: Caller, artifactId: string) {
+  const picture = await parts.pictures.get(artifactId)
+  if (picture === null || !canSee(caller, picture.owner)) throw unknownArtifact(artifactId)
+  return toPictureView(picture, parts.linkObject)
+}
+
+async function readOutput({ jobs }: ArtifactParts, caller: Caller, artifactId: string) {
+  const name = parseArtifactId(artifactId)
+  if (name === null) throw unknownArtifact(artifactId)
+  const job = await jobs.get(caller, name.jobId).catch((error: unknown) => {
+    throw isAppError(error, 'job.not_found') ? unknownArtifact(artifactId) : error
+  })
+  const found = job.outputs.find(({ id }) => id === artifactId)
+  if (found === undefined) throw unknownArtifact(artifactId)
+  return found
 }

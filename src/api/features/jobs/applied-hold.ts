@@ -1,13 +1,15 @@
 import { unreachable } from '../../../shared/assert.ts'
+import type { Parameters } from '../../../shared/crd/generation-job.ts'
 import type { Model } from '../../../shared/crd/model.ts'
-import { isModelVisible, resolveParameters } from '../../../shared/domain/job-parameters.ts'
-import { formatCredits, quoteFlat } from '../../../shared/domain/price.ts'
+import { resolveParameters } from '../../../shared/domain/job-parameters.ts'
+import { isModelVisible } from '../../../shared/domain/known-model.ts'
+import { formatCredits } from '../../../shared/domain/price.ts'
 import { AppError, type FieldError } from '../../../shared/errors.ts'
 import type { Hold, HoldRequest } from '../../../shared/wire/internal.ts'
 import type { AccountService } from '../accounts/service.ts'
 import { recordUid } from './dispatch.ts'
 import { inputErrors, type InputReaders } from './inputs.ts'
-import { newAppliedRow } from './new-row.ts'
+import { newAppliedRow, priceOf } from './new-row.ts'
 import { isTerminal, type JobRow } from './row.ts'
 import { openStates } from './store.ts'
 
@@ -59,20 +61,24 @@ async function check(deps: HoldDeps, { spec }: HoldRequest) {
   if (model === null || !isModelVisible(model.spec, spec.owner.department)) {
     return { ...invalid(spec.parameters, [noModel]), inputs }
   }
-  const resolution = resolveParameters({ ...spec, inputs }, model, deps.random)
+  const loras = await findLoras(deps, spec.parameters)
+  const resolution = resolveParameters(spec, { model, loras }, deps.random)
   if (resolution.kind === 'Refused')
     return { ...invalid(spec.parameters, resolution.errors), inputs }
   const owner = { department: spec.owner.department, user: null }
-  const errors = await inputErrors(deps, owner, inputs)
-  if (errors.length > 0) return { ...invalid(spec.parameters, errors), inputs }
   const { parameters } = resolution
-  const price = quoteFlat(model.spec.price.perImageMicroCredits, parameters)
-  return { parameters, price, inputs, refusal: null }
+  const errors = await inputErrors(deps, { owner, inputs, parameters })
+  if (errors.length > 0) return { ...invalid(spec.parameters, errors), inputs }
+  return { parameters, price: priceOf(spec.task, parameters, model), inputs, refusal: null }
+}
+
+async function findLoras({ findModel }: HoldDeps, { loras = [] }: Parameters) {
+  return await Promise.all(loras.map(async ({ name }) => await findModel(name)))
 }
 
 const noModel = { path: 'modelRef.name', message: 'there is no such model for this department' }
 
-function invalid(parameters: HoldRequest['spec']['parameters'], errors: readonly FieldError[]) {
+function invalid(parameters: Parameters, errors: readonly FieldError[]) {
   const text = errors.map(({ path, message }) => `spec.${path}: ${message}`).join('; ')
   return { parameters, price: { microCredits: 0, images: 0 }, refusal: text.slice(0, 1024) }
 }

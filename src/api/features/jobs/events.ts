@@ -33,13 +33,19 @@ export function openJobEvents(pubSub: PubSub): JobEvents {
     })
   return {
     publish: (event, { user }) => {
-      const message = JSON.stringify(event)
-      pubSub.publish(jobChannel(event.jobId), message)
-      if (user !== null) pubSub.publish(userChannel(user), message)
+      pubSub.publish(jobChannel(event.jobId), JSON.stringify(event))
+      if (user !== null) pubSub.publish(userChannel(user), JSON.stringify(withoutPreview(event)))
     },
     onJob: (jobId, listener) => listen(jobChannel(jobId), listener),
     onUser: (userId, listener) => listen(userChannel(userId), listener),
   }
+}
+
+/** Whoever watches all of somebody's jobs gets no pictures of each. */
+function withoutPreview({ progress, ...event }: JobEvent): JobEvent {
+  if (progress === undefined) return event
+  const { preview: _picture, ...counts } = progress
+  return { ...event, progress: counts }
 }
 
 const jobEvent = z.object({

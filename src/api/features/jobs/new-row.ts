@@ -1,10 +1,15 @@
-import type { GenerationJobSpec, Input, Parameters } from '../../../shared/crd/generation-job.ts'
+import type {
+  GenerationJobSpec,
+  Input,
+  Parameters,
+  Task,
+} from '../../../shared/crd/generation-job.ts'
 import type { Model } from '../../../shared/crd/model.ts'
 import { accountIdOf, type Caller } from '../../../shared/domain/caller.ts'
 import { resourceNameOf } from '../../../shared/domain/job-id.ts'
 import { acceptedReason } from '../../../shared/domain/job-status.ts'
-import { type Quote, quoteFlat } from '../../../shared/domain/price.ts'
-import type { JobRequest } from '../../../shared/wire/jobs.ts'
+import { priceBasis, quoteFlat } from '../../../shared/domain/price.ts'
+import type { JobRequest } from '../../../shared/wire/job-requests.ts'
 import type { JobRow } from './row.ts'
 
 export type NewRow = {
@@ -32,11 +37,21 @@ export function newRow(from: NewRow): JobRow {
     task: request.task,
     model: request.model,
     parameters,
-    inputs: request.inputs ?? [],
+    inputs: inputsOf(request),
     priority: request.priority ?? defaultPriority,
-    price: quoteFlat(model.spec.price.perImageMicroCredits, parameters),
+    price: priceOf(request.task, parameters, model),
     resource: { namespace, name: resourceNameOf(jobId), uid: null },
   }
+}
+
+/** The flat price of a job with complete parameters, and what later prices will count. */
+export function priceOf(task: Task, parameters: Parameters, { spec }: Model): JobRow['price'] {
+  const quote = quoteFlat(spec.price.perImageMicroCredits, parameters)
+  return { ...quote, basis: priceBasis({ task, parameters, family: spec.family }) }
+}
+
+export function inputsOf(request: JobRequest): readonly Input[] {
+  return request.task === 'TextToImage' ? [] : request.inputs
 }
 
 export type AppliedJob = {
@@ -47,7 +62,7 @@ export type AppliedJob = {
   /** Complete when the request is good, as asked when it is refused. */
   readonly parameters: Parameters
   readonly inputs: readonly Input[]
-  readonly price: Quote
+  readonly price: JobRow['price']
   readonly refusal: string | null
   readonly nowMs: number
 }

@@ -1,6 +1,6 @@
 import type { Grant, SignedUrl } from '../../../platform/objects/signed-url.ts'
 import type { Clock } from '../../../shared/clock.ts'
-import type { Output } from '../../../shared/crd/generation-job.ts'
+import type { Input, Output } from '../../../shared/crd/generation-job.ts'
 import type { Model } from '../../../shared/crd/model.ts'
 import { attemptPrefix } from '../../../shared/domain/job-artifact.ts'
 import { AppError } from '../../../shared/errors.ts'
@@ -70,14 +70,37 @@ async function makeWork(deps: PodServiceDeps, row: JobRow): Promise<Work> {
   const { delivery, digest } = model.spec
   const inputs: Work['inputs'] = []
   for (const [index, input] of row.inputs.entries()) {
-    const object = await findInput(deps, row.owner, input)
-    if (object === null) throw new AppError('object.not_found', `inputs[${index}] is gone`)
-    const { key, sha256, sizeBytes } = object
-    const { url } = deps.sign({ method: 'GET', key, expiresMs: deps.clock.nowMs() + linkLifeMs })
-    inputs.push({ role: input.role, url, sha256, sizeBytes })
+    inputs.push(await workInput(deps, row.owner, { index, input }))
   }
   const shown = { name: row.model, delivery, ...(digest === undefined ? {} : { digest }) }
-  return { task: row.task, model: shown, parameters: row.parameters, inputs }
+  const loras = await workLoras(deps, row)
+  return { task: row.task, model: shown, parameters: row.parameters, inputs, loras }
+}
+
+/** A ConfigMap is mounted by the controller; everything else is fetched by a link. */
+async function workInput(
+  deps: PodServiceDeps,
+  owner: JobRow['owner'],
+  { index, input }: { readonly index: number; readonly input: Input },
+): Promise<Work['inputs'][number]> {
+  const { role } = input
+  if (input.configMapRef !== undefined) return { role, file: String(index) }
+  const found = await findInput(deps, owner, input)
+  if (found === null) throw new AppError('object.not_found', `inputs[${index}] is gone`)
+  const { key, sha256, sizeBytes } = found.object
+  const { url } = deps.sign({ method: 'GET', key, expiresMs: deps.clock.nowMs() + linkLifeMs })
+  return { role, url, sha256, sizeBytes }
+}
+
+async function workLoras(deps: PodServiceDeps, { parameters }: JobRow): Promise<Work['loras']> {
+  const loras: Work['loras'] = []
+  for (const { name, scale } of parameters.loras ?? []) {
+    const lora = await deps.findModel(name)
+    if (lora === null) throw new AppError('model.not_found', `there is no LoRA ${name}`)
+    const { digest } = lora.spec
+    loras.push({ name, scale, ...(digest === undefined ? {} : { digest }) })
+  }
+  return loras
 }
 
 /** A report may name only bytes of its own attempt that are here, with the digests that they have. */

@@ -18,7 +18,12 @@ export type ProgressDesk = {
   readonly accept: (ref: AttemptRef, progress: Progress) => Promise<void>
 }
 
-const limits = { writeEveryMs: 5000, publishEveryMs: 400, jobsMax: 10_000 } as const
+const limits = {
+  writeEveryMs: 5000,
+  publishEveryMs: 400,
+  previewEveryMs: 500,
+  jobsMax: 10_000,
+} as const
 
 type Known = {
   readonly owner: JobRow['owner']
@@ -28,6 +33,7 @@ type Known = {
   revision: number
   writtenMs: number
   publishedMs: number
+  previewedMs: number
 }
 
 /**
@@ -60,6 +66,7 @@ async function recall(store: JobStore, jobId: string): Promise<Known> {
     revision: row.revision,
     writtenMs: 0,
     publishedMs: 0,
+    previewedMs: 0,
   }
 }
 
@@ -89,13 +96,23 @@ function publish({ events, clock }: ProgressDeps, { current, ref, progress }: St
   const nowMs = clock.nowMs()
   if (nowMs - current.publishedMs < limits.publishEveryMs) return
   current.publishedMs = nowMs
-  events.publish({ jobId: ref.jobId, revision: current.revision, progress }, current.owner)
+  const shown = withDuePreview(current, progress, nowMs)
+  events.publish({ jobId: ref.jobId, revision: current.revision, progress: shown }, current.owner)
+}
+
+/** Previews are large: at most two a second travel on, whatever a pod sends. */
+function withDuePreview(current: Known, progress: Progress, nowMs: number): Progress {
+  const { preview, ...counts } = progress
+  if (preview === undefined || nowMs - current.previewedMs < limits.previewEveryMs) return counts
+  current.previewedMs = nowMs
+  return progress
 }
 
 /** Null from the store: the job has ended or another replica has written something newer. */
 async function write({ store, clock }: ProgressDeps, { current, ref, progress }: Step) {
   current.writtenMs = clock.nowMs()
   current.imagesDone = progress.imagesDone
-  const changed = await store.writeProgress(ref.jobId, { ...progress, attempt: ref.attempt })
+  const { preview: _passing, ...counts } = progress
+  const changed = await store.writeProgress(ref.jobId, { ...counts, attempt: ref.attempt })
   if (changed !== null) current.revision = changed.revision
 }

@@ -1,5 +1,6 @@
 import type { Condition } from '../../../shared/crd/common.ts'
 import type { Input, Output, Parameters, Task } from '../../../shared/crd/generation-job.ts'
+import type { PriceBasis, Quote } from '../../../shared/domain/price.ts'
 import type { Progress } from '../../../shared/wire/internal.ts'
 import type { JobState } from '../../../shared/wire/jobs.ts'
 
@@ -23,7 +24,8 @@ export type JobRow = {
   readonly reason: string
   readonly message: string
   readonly conditions: readonly Condition[]
-  readonly price: { readonly microCredits: number; readonly images: number }
+  /** The basis is absent in rows of earlier releases and of jobs that were refused. */
+  readonly price: Quote & { readonly basis?: PriceBasis }
   /** Why the job can never run; null when the request is good. */
   readonly refusal: string | null
   readonly hold: HoldState
@@ -36,7 +38,7 @@ export type JobRow = {
   }
   /** The attempt that the controller named last: who may still report after a deletion. */
   readonly attempt: { readonly number: number; readonly podUID: string | null } | null
-  readonly progress: (Progress & { readonly attempt: number }) | null
+  readonly progress: (Omit<Progress, 'preview'> & { readonly attempt: number }) | null
   readonly outputs: readonly Output[]
   readonly cancelRequested: boolean
   /** True once the custom resource carries `spec.cancel`. */

@@ -2,19 +2,21 @@ import { createHash } from 'node:crypto'
 import type { Lister } from '../../../platform/kube/list-watch.ts'
 import { assert } from '../../../shared/assert.ts'
 import type { Clock } from '../../../shared/clock.ts'
+import type { Parameters } from '../../../shared/crd/generation-job.ts'
 import type { Department } from '../../../shared/crd/department.ts'
 import type { Model } from '../../../shared/crd/model.ts'
 import type { Caller } from '../../../shared/domain/caller.ts'
 import { canonicalJson } from '../../../shared/domain/canonical-json.ts'
 import { newJobId, type RandomBytes } from '../../../shared/domain/job-id.ts'
-import { isModelVisible, resolveParameters } from '../../../shared/domain/job-parameters.ts'
+import { resolveParameters } from '../../../shared/domain/job-parameters.ts'
+import { isModelVisible } from '../../../shared/domain/known-model.ts'
 import { AppError, type FieldError } from '../../../shared/errors.ts'
 import { jobsNamespace } from '../../../shared/names.ts'
-import type { JobRequest } from '../../../shared/wire/jobs.ts'
+import type { JobRequest } from '../../../shared/wire/job-requests.ts'
 import { type AcceptDeps, acceptRow, continueAccept, isRefusal } from './accept.ts'
 import { claimKey, lookUpKey } from './idempotency.ts'
 import { inputErrors, type InputReaders } from './inputs.ts'
-import { newRow } from './new-row.ts'
+import { inputsOf, newRow } from './new-row.ts'
 import type { JobRow } from './row.ts'
 import { keyIdOf } from './store.ts'
 
@@ -83,16 +85,27 @@ async function draftRow(
     const fields = [{ path: '/model', message: 'there is no such model' }]
     throw new AppError('model.not_found', 'there is no such model', { fields })
   }
-  const inputs = request.inputs ?? []
-  const resolution = resolveParameters({ ...request, inputs }, model, deps.random)
-  if (resolution.kind === 'Refused') throw invalidRequest(resolution.errors)
+  const parameters = resolve(deps, { caller, request }, model)
   const owner = { department: caller.department, user: caller.userId }
-  const errors = await inputErrors(deps, owner, inputs)
+  const errors = await inputErrors(deps, { owner, inputs: inputsOf(request), parameters })
   if (errors.length > 0) throw invalidRequest(errors)
   const namespace = deps.departments.get(caller.department)?.spec.namespace ?? jobsNamespace
-  const { parameters } = resolution
   const nowMs = deps.clock.nowMs()
   return newRow({ jobId, caller, request, parameters, model, namespace, nowMs })
+}
+
+function resolve(
+  { models, random }: SubmitDeps,
+  { caller, request }: Pick<Submission, 'caller' | 'request'>,
+  model: Model,
+): Parameters {
+  const { department, userId: user } = caller
+  const { task, parameters } = request
+  const wish = { owner: { department, user }, task, parameters, inputs: inputsOf(request) }
+  const loras = (parameters.loras ?? []).map(({ name }) => models.get(name) ?? null)
+  const resolution = resolveParameters(wish, { model, loras }, random)
+  if (resolution.kind === 'Refused') throw invalidRequest(resolution.errors)
+  return resolution.parameters
 }
 
 function keyedRequest({ caller, request, idempotencyKey }: Submission, nowMs: number) {
@@ -113,6 +126,7 @@ function invalidRequest(errors: readonly FieldError[]): AppError {
 
 /** `inputs[0].object` → `/inputs/0/object`; header names stay as they are. */
 function toPointer(path: string): string {
+  if (path === 'modelRef.name') return '/model'
   if (!/^[a-z]/.test(path)) return path
   return `/${path.replaceAll(/\[(\d+)\]/g, '.$1').replaceAll('.', '/')}`
 }

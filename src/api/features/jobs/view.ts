@@ -24,7 +24,7 @@ export function toView(row: JobRow, linkObject: LinkObject): JobView {
     conditions: [...row.conditions],
     progress: toProgress(row),
     outputs: row.outputs.map((output) => toArtifact(output, linkObject)),
-    cost: { held: formatCredits(row.price.microCredits), charged: toCharged(row) },
+    cost: toCost(row),
     revision: row.revision,
     creationTime: toTime(row.creationTimeMs),
     startTime: row.startTimeMs === null ? null : toTime(row.startTimeMs),
@@ -74,8 +74,9 @@ function toArtifact(
   return { ...output, id: artifactId(name), url, urlExpiresTime: toTime(expiresMs) }
 }
 
-function toCharged({ chargedMicroCredits }: JobRow): string | null {
-  return chargedMicroCredits === null ? null : formatCredits(chargedMicroCredits)
+function toCost({ price, chargedMicroCredits }: JobRow): JobView['cost'] {
+  const charged = chargedMicroCredits === null ? null : formatCredits(chargedMicroCredits)
+  return { held: formatCredits(price.microCredits), charged, basis: price.basis ?? null }
 }
 
 function toTime(ms: number): string {

@@ -1,7 +1,7 @@
 import type { Lister } from '../../../platform/kube/list-watch.ts'
 import type { Model } from '../../../shared/crd/model.ts'
 import type { Caller } from '../../../shared/domain/caller.ts'
-import { isModelVisible } from '../../../shared/domain/job-parameters.ts'
+import { isModelVisible } from '../../../shared/domain/known-model.ts'
 import { requirePermission } from '../../../shared/domain/permissions.ts'
 import { formatCredits } from '../../../shared/domain/price.ts'
 import { AppError } from '../../../shared/errors.ts'
@@ -49,6 +49,7 @@ function toView({ metadata, spec }: Model): ModelView {
     name: metadata.name,
     displayName: spec.displayName ?? metadata.name,
     description: spec.description ?? '',
+    type: spec.type,
     family: spec.family,
     licence: spec.licence,
     tasks: spec.tasks,

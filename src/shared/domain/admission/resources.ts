@@ -19,6 +19,14 @@ export function resourcesOf(list: Readonly<Record<string, string>> = {}): Resour
   }
 }
 
+export function addResources(left: Resources, right: Resources): Resources {
+  return {
+    gpus: left.gpus + right.gpus,
+    cpuMillis: left.cpuMillis + right.cpuMillis,
+    memoryBytes: left.memoryBytes + right.memoryBytes,
+  }
+}
+
 export function subtractResources(left: Resources, right: Resources): Resources {
   return {
     gpus: left.gpus - right.gpus,

@@ -1,0 +1,122 @@
+import { pipeline, Readable } from 'node:stream'
+import type { ObjectStore, StoredObject } from '../../../platform/objects/store.ts'
+import type { Clock } from '../../../shared/clock.ts'
+import type { Caller } from '../../../shared/domain/caller.ts'
+import { canSee, requirePermission } from '../../../shared/domain/permissions.ts'
+import {
+  type PictureHeader,
+  pictureLimits,
+  type PictureType,
+} from '../../../shared/domain/picture-header.ts'
+import { AppError, isAppError } from '../../../shared/errors.ts'
+import type { Artifact } from '../../../shared/wire/jobs.ts'
+import type { LinkObject } from '../jobs/view.ts'
+import { openPictureGate } from './picture-gate.ts'
+import { isPictureId, pictureIdOf, pictureKeyOf, type PictureStore } from './picture-store.ts'
+import { toPictureView, unknownArtifact } from './views.ts'
+
+export type UploadRequest = {
+  /** As the client announces it; the bytes must be of this type. */
+  readonly contentType: PictureType
+  /** `Content-Length`, where there is one. */
+  readonly sizeBytes: number | undefined
+  readonly body: Readable
+}
+
+export type UploadService = {
+  /**
+   * Stores a picture for its owner's jobs; the same bytes again give the same artifact.
+   * Errors: `request.invalid` for what is no picture, `request.too_large`, `rate.limited`.
+   */
+  readonly upload: (caller: Caller, request: UploadRequest) => Promise<Artifact>
+  /** Errors: `artifact.not_found`; `artifact.kept` for an output of a job. */
+  readonly remove: (caller: Caller, artifactId: string) => Promise<void>
+}
+
+export type UploadParts = {
+  readonly pictures: PictureStore
+  readonly objects: Pick<ObjectStore, 'add' | 'delete'>
+  readonly linkObject: LinkObject
+  readonly clock: Clock
+}
+
+/** Each one holds up to 1 MiB of memory and a connection. */
+const runningMax = 32
+const { fileBytesMax } = pictureLimits
+
+export function createUploadService(parts: UploadParts): UploadService {
+  let running = 0
+  return {
+    upload: async (caller, request) => {
+      requirePermission(caller, 'artifacts.create')
+      if (running >= runningMax) throw tooMany()
+      if ((request.sizeBytes ?? 0) > fileBytesMax) throw tooLarge()
+      running += 1
+      try {
+        return await store(parts, caller, request)
+      } finally {
+        running -= 1
+      }
+    },
+    remove: async (caller, artifactId) => {
+      requirePermission(caller, 'artifacts.delete')
+      if (!isPictureId(artifactId)) throw keptArtifact()
+      const picture = await parts.pictures.get(artifactId)
+      if (picture === null || !canSee(caller, picture.owner)) throw unknownArtifact(artifactId)
+      // The document first: what is left after a crash is bytes that nobody can see.
+      await parts.pictures.remove(artifactId)
+      await parts.objects.delete(picture.key)
+    },
+  }
+}
+
+async function store(parts: UploadParts, caller: Caller, request: UploadRequest) {
+  const owner = { department: caller.department, user: caller.userId }
+  const gate = openPictureGate(request.contentType)
+  const source = Readable.from(request.body.iterator({ destroyOnReturn: false }))
+  // What goes wrong here destroys the gate, and with it the writing below.
+  pipeline(source, gate.check, ignore)
+  const object = await parts.objects
+    .add(gate.check, {
+      contentType: request.contentType,
+      sizeBytesMax: fileBytesMax,
+      keyOf: (sha256) => pictureKeyOf(owner, pictureIdOf(owner, sha256)),
+    })
+    .catch((error: unknown) => {
+      // The rest is read and forgotten, or the client would never read our answer.
+      request.body.resume()
+      throw request.body.destroyed && !isAppError(error) ? brokenBody(error) : error
+    })
+  const picture = await parts.pictures.insert({
+    ...describe(object, gate.header()),
+    _id: pictureIdOf(owner, object.sha256),
+    owner,
+    creationTimeMs: parts.clock.nowMs(),
+  })
+  return toPictureView(picture, parts.linkObject)
+}
+
+function describe(
+  { key, sha256, sizeBytes, contentType }: StoredObject,
+  header: PictureHeader | null,
+) {
+  return { key, sha256, sizeBytes, contentType, size: header?.size ?? null }
+}
+
+function ignore(): void {}
+
+function brokenBody(cause: unknown): AppError {
+  return new AppError('request.invalid', 'the body broke off', { cause })
+}
+
+function tooLarge(): AppError {
+  return new AppError('request.too_large', `a picture has at most ${fileBytesMax} bytes`)
+}
+
+function tooMany(): AppError {
+  return new AppError('rate.limited', 'too many pictures are being uploaded; try again soon')
+}
+
+function keptArtifact(): AppError {
+  return new AppError('artifact.kept', 'only uploaded pictures can be deleted')
+}

@@ -1,0 +1,27 @@
+import type { WriteStream } from 'node:tty'
+import { formatBytes } from './text.ts'
+
+export type ByteBar = {
+  readonly add: (count: number) => void
+  readonly end: () => void
+}
+
+const width = 30
+
+/** Draws bytes done on a terminal; writes nothing into a file or pipe. */
+export function startByteBar(stream: WriteStream, totalBytes: number): ByteBar {
+  if (!stream.isTTY) return { add: () => {}, end: () => {} }
+  let done = 0
+  let drawn = -1
+  return {
+    add: (count) => {
+      done += count
+      const filled = Math.round((width * done) / Math.max(totalBytes, 1))
+      if (filled === drawn) return
+      drawn = filled
+      const bar = '█'.repeat(filled) + '░'.repeat(Math.max(width - filled, 0))
+      stream.write(`\r${bar} ${formatBytes(done)} of ${formatBytes(totalBytes)} read`)
+    },
+    end: () => stream.write('\r\u001B[K'),
+  }
+}

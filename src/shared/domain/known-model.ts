@@ -1,0 +1,19 @@
+import type { Model, ModelSpec } from '../crd/model.ts'
+
+/** A Model as far as requests are checked against it. */
+export type KnownModel = Pick<Model, 'metadata' | 'spec'>
+
+/** `loras` are the Models that `parameters.loras` names, in that order; null where there is none. */
+export type RequestModels = {
+  readonly model: KnownModel
+  readonly loras: readonly (KnownModel | null)[]
+}
+
+/** Whether a department may know of and use a Model. */
+export function isModelVisible(
+  model: Pick<ModelSpec, 'visibility' | 'departments'>,
+  department: string,
+): boolean {
+  if (model.visibility === 'Public') return true
+  return model.departments?.includes(department) ?? false
+}

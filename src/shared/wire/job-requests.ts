@@ -1,0 +1,78 @@
+import { z } from 'zod'
+import { labelName } from '../crd/common.ts'
+import { input, loraChoice, lorasMax, parameters, pictureTasks } from '../crd/generation-job.ts'
+import { exampleRequests } from './job-examples.ts'
+
+/** Text that every part can carry: PNG text chunks know no NUL and UTF-8 no half pairs. */
+const plainText = z
+  .string()
+  .max(4000)
+  .refine((text) => text.isWellFormed() && !text.includes('\0'), 'holds a NUL or half a pair')
+
+/** Unknown fields are refused everywhere, so that a misspelt one is noticed. */
+const inpaintParameters = z.strictObject({
+  ...parameters.shape,
+  prompt: plainText.describe('What the result should show.'),
+  negativePrompt: plainText.describe('What it should not show.').optional(),
+  loras: z
+    .array(z.strictObject(loraChoice.shape))
+    .max(lorasMax)
+    .describe('LoRAs to add.')
+    .optional(),
+})
+
+const imageToImageParameters = inpaintParameters.omit({
+  maskBlur: true,
+  inpaintArea: true,
+  maskPadding: true,
+  keepUnmaskedPixels: true,
+})
+
+const textToImageParameters = imageToImageParameters.omit({ strength: true, resizeMode: true })
+
+const common = {
+  model: labelName.describe('Name of a base model of GET /v1/models.'),
+  priority: z.int().min(0).max(100).describe('Larger is sooner among your own jobs.').optional(),
+}
+
+/** ConfigMaps are for kubectl: a web user has none. */
+const source = input.omit({ role: true, configMapRef: true }).shape
+const inputsOf = <Role extends string>(role: z.ZodType<Role>) =>
+  z.array(z.strictObject({ role, ...source })).max(64)
+
+const textToImage = z
+  .strictObject({
+    task: z.literal('TextToImage'),
+    ...common,
+    parameters: textToImageParameters,
+  })
+  .meta({ id: 'TextToImageRequest', examples: [exampleRequests.TextToImage] })
+
+const imageToImage = z
+  .strictObject({
+    task: z.literal('ImageToImage'),
+    ...common,
+    parameters: imageToImageParameters,
+    inputs: inputsOf(z.literal('Image')).describe('One picture to start from.'),
+  })
+  .meta({ id: 'ImageToImageRequest', examples: [exampleRequests.ImageToImage] })
+
+const inpaint = z
+  .strictObject({
+    task: z.literal('Inpaint'),
+    ...common,
+    parameters: inpaintParameters,
+    inputs: inputsOf(z.enum(['Image', 'Mask'])).describe(
+      'One picture and one mask, white = paint.',
+    ),
+  })
+  .meta({ id: 'InpaintRequest', examples: [exampleRequests.Inpaint] })
+
+/** REST shapes of a request by task: the same words as the custom resource. */
+export const jobRequest = z
+  .discriminatedUnion('task', [textToImage, imageToImage, inpaint], {
+    error: ({ code }) =>
+      code === 'invalid_union' ? `this release runs ${pictureTasks.join(', ')}` : undefined,
+  })
+  .meta({ discriminator: { propertyName: 'task' } })
+export type JobRequest = z.infer<typeof jobRequest>
