@@ -101,6 +101,8 @@ export type AtelierOptions = Pick<Foundation, 'kubeconfigPath' | 'redisUrl'> & {
   readonly signal: AbortSignal
   /** Default: two nodes of two GPUs. */
   readonly nodes?: { readonly count: number; readonly gpus: number }
+  /** Packs that come with the inference image. Default: those of the project. */
+  readonly modelsFolder?: string
 }
 
 export type Atelier = {
@@ -180,7 +182,8 @@ async function prepare(client: KubeClient, options: AtelierOptions): Promise<Pro
     nodes: options.nodes ?? { count: 2, gpus: 2 },
     compileCacheFolder: join(cacheFolder(), 'compiled'),
   }
-  await writeFile(settings.imageMapFile, imageMapText(settings.compileCacheFolder))
+  const images = { compileCache: settings.compileCacheFolder, models: options.modelsFolder }
+  await writeFile(settings.imageMapFile, imageMapText(images))
   return settings
 }
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { podPaths } from '../shared/domain/pod-contract.ts'
 import type { Ports } from './ports.ts'
 import { projectFolder } from './project.ts'
 import { answersOk } from './ready.ts'
@@ -74,13 +75,17 @@ export function nodeAgentSpec(settings: ProductSettings): ProcessSpec {
 }
 
 /** Which program stands for which image, see node-agent/image-map.ts. */
-export function imageMapText(compileCacheFolder: string): string {
+export function imageMapText(folders: {
+  readonly compileCache: string
+  /** Stands for the folder of embedded models; absent: the project's own. */
+  readonly models?: string | undefined
+}): string {
   const images = {
-    paths: { '/models': join(projectFolder, 'models') },
+    paths: { [podPaths.embeddedModels]: folders.models ?? join(projectFolder, 'models') },
     [inferenceImage]: {
       command: [process.execPath, join(projectFolder, 'src/inference/main.ts')],
       workingFolder: projectFolder,
-      environment: { NODE_COMPILE_CACHE: compileCacheFolder },
+      environment: { NODE_COMPILE_CACHE: folders.compileCache },
     },
   }
   return JSON.stringify(images, null, 2)

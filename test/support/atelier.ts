@@ -6,7 +6,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { planRedis, startRedis } from '../../src/local/components/redis.ts'
 import type { DemoUser } from '../../src/local/demo-accounts.ts'
-import { type Atelier, openAdminClient, startAtelier } from '../../src/local/environment.ts'
+import {
+  type Atelier,
+  type AtelierOptions,
+  openAdminClient,
+  startAtelier,
+} from '../../src/local/environment.ts'
 import { applySamples } from '../../src/local/manifests.ts'
 import { withDatabaseName } from '../../src/local/mongodb-uri.ts'
 import { freePorts } from '../../src/local/ports.ts'
@@ -44,7 +49,7 @@ export type TestAtelier = Atelier & {
  */
 export async function startTestAtelier(
   environment: TestEnvironment,
-  options: { readonly nodes?: { readonly count: number; readonly gpus: number } } = {},
+  options: Pick<AtelierOptions, 'nodes' | 'modelsFolder'> = {},
 ): Promise<TestAtelier> {
   const folder = await mkdtemp(join(tmpdir(), 'atelier-e2e-'))
   const record = await openRunRecord(join(folder, 'run.json'))
@@ -63,7 +68,7 @@ export async function startTestAtelier(
     folder,
     ports,
     signal,
-    ...(options.nodes === undefined ? {} : { nodes: options.nodes }),
+    ...options,
   })
   return {
     ...atelier,

@@ -89,9 +89,14 @@ describe('server-sent events', () => {
 })
 
 test('the node agent reads the image map', () => {
-  const image = parseImageMap(JSON.parse(imageMapText('/cache'))).get('atelier.dev/inference:dev')
+  const imageWith = (models?: string) =>
+    parseImageMap(JSON.parse(imageMapText({ compileCache: '/cache', models }))).get(
+      'atelier.dev/inference:dev',
+    )
+  const image = imageWith()
   expect(image?.command.at(-1)).toMatch(/src\/inference\/main\.ts$/)
   expect(image?.rewrites).toEqual([{ from: '/models', to: expect.stringMatching(/\/models$/) }])
+  expect(imageWith('/packs')?.rewrites).toEqual([{ from: '/models', to: '/packs' }])
 })
 
 describe('progress of a job', () => {
