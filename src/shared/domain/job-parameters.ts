@@ -13,9 +13,11 @@ export type Resolution =
   /** `path` is dotted and relative to the request or spec, such as `parameters.width`. */
   | { readonly kind: 'Refused'; readonly errors: readonly FieldError[] }
 
-/** Used where neither the request nor the Model says anything. */
+/**
+ * Used where neither the request nor the Model says anything. There is none for negativePrompt:
+ * Stable Diffusion XL embeds an absent one otherwise than an empty one.
+ */
 const fallbacks = {
-  negativePrompt: '',
   steps: 20,
   guidanceScale: 7.5,
   seed: -1,

@@ -95,7 +95,6 @@ describe('parameters', () => {
       kind: 'Resolved',
       parameters: {
         prompt: 'p',
-        negativePrompt: '',
         width: 64,
         height: 64,
         steps: 5,
@@ -114,6 +113,12 @@ describe('parameters', () => {
     for (const seed of [0, 4_294_967_295]) {
       expect(resolve({ prompt: 'p', seed })).toMatchObject({ parameters: { seed } })
     }
+  })
+
+  it('keep apart an absent negative prompt and an empty one', () => {
+    expect(resolve({ prompt: 'p' })).not.toHaveProperty('parameters.negativePrompt')
+    const empty = { negativePrompt: '' }
+    expect(resolve({ prompt: 'p', ...empty })).toMatchObject({ parameters: empty })
   })
 
   it('take the largest size of a Model without defaults', () => {
