@@ -23,7 +23,7 @@ beforeAll(async () => {
   const digest = await writeLoraPack(join(modelsFolder, name))
   atelier = await startTestAtelier(testEnvironment(), { modelsFolder })
   const applied = await atelier.kubectl(['apply', '-f', '-'], JSON.stringify(loraModel(digest)))
-  expect(applied).toMatchObject({ exitCode: 0 })
+  if (applied.exitCode !== 0) throw new Error(applied.stderr)
   member = await atelier.signIn('department_member')
   // The api learns of the new Model through its watch.
   const models = async () => await (await member.request('/v1/models')).text()

@@ -21,6 +21,14 @@ const unexported = new Set([
   'MongoPoolClosedError',
 ])
 
+/** The driver hands on what a socket says that was closed before the write, as it is. */
+const socketCodes = new Set(['EPIPE', 'ECONNRESET', 'ERR_STREAM_DESTROYED'])
+
+function isSocketError(error: unknown): boolean {
+  if (!(error instanceof Error) || !('code' in error)) return false
+  return typeof error.code === 'string' && socketCodes.has(error.code)
+}
+
 /** Refused, lost or timed out: the request may or may not have had its effect. */
 export function isUnreachable(error: unknown): boolean {
   return (
@@ -30,7 +38,8 @@ export function isUnreachable(error: unknown): boolean {
     error instanceof mongo.MongoNotConnectedError ||
     error instanceof mongo.MongoClientClosedError ||
     error instanceof mongo.MongoServerClosedError ||
-    (error instanceof mongo.MongoError && unexported.has(error.name))
+    (error instanceof mongo.MongoError && unexported.has(error.name)) ||
+    isSocketError(error)
   )
 }
 

@@ -88,11 +88,12 @@ describe('server-sent events', () => {
   })
 })
 
+function imageWith(models?: string) {
+  const text = imageMapText({ compileCache: '/cache', models })
+  return parseImageMap(JSON.parse(text)).get('atelier.dev/inference:dev')
+}
+
 test('the node agent reads the image map', () => {
-  const imageWith = (models?: string) =>
-    parseImageMap(JSON.parse(imageMapText({ compileCache: '/cache', models }))).get(
-      'atelier.dev/inference:dev',
-    )
   const image = imageWith()
   expect(image?.command.at(-1)).toMatch(/src\/inference\/main\.ts$/)
   expect(image?.rewrites).toEqual([{ from: '/models', to: expect.stringMatching(/\/models$/) }])
