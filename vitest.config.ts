@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const realParts = ['test/support/global-setup.ts']
@@ -9,6 +10,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/{unit,goldens}/**/*.test.ts', 'test/tidy.test.ts'],
+          // One per core: the default leaves one core idle, which is half of a small machine.
+          maxWorkers: availableParallelism(),
         },
       },
       {
