@@ -4,6 +4,7 @@ import { AppError } from '../../shared/errors.ts'
 import { parameters, type PictureTask } from '../../shared/crd/generation-job.ts'
 import { type ReadManifest, readLoraManifest } from '../models/manifest.ts'
 import { requireMemory } from '../models/memory-need.ts'
+import { totalBytes } from '../models/pack-files.ts'
 import { parseRequest } from '../pod/parse-request.ts'
 import { readRequest } from '../pod/read-request.ts'
 import type { GenerateRequest, InputFile, LoraPack } from '../runner/protocol.ts'
@@ -57,6 +58,6 @@ async function readInput(field: string, file: string): Promise<Uint8Array> {
 async function readLoraOption(option: string): Promise<LoraPack & { readonly sizeBytes: number }> {
   const [, folder = option, scale = '1'] = /^(.+):(-?[0-9.]+)$/.exec(option) ?? []
   const { manifest, digest } = await readLoraManifest(folder)
-  const sizeBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0)
+  const sizeBytes = totalBytes(manifest.files)
   return { name: manifest.name, folder, scale: Number(scale), digest, sizeBytes }
 }

@@ -3,6 +3,7 @@ import type { ComponentFacts } from '../models/component-facts.ts'
 import { type CheckedPack, checkPack } from '../models/check-pack.ts'
 import { readAnyManifest } from '../models/manifest.ts'
 import { largestNeedBytes, memoryNeedBytes } from '../models/memory-need.ts'
+import { totalBytes } from '../models/pack-files.ts'
 import { memoryBudgetBytes } from '../runtime/memory-budget.ts'
 import type { Command } from './command.ts'
 import { startByteBar } from './byte-bar.ts'
@@ -13,8 +14,7 @@ export type Streams = { readonly stdout: WriteStream; readonly stderr: WriteStre
 /** Prints what a pack is; rejects with the one thing that is wrong with it. */
 export async function checkFolder(command: Command, { stdout, stderr }: Streams): Promise<void> {
   const { manifest } = await readAnyManifest(command.path)
-  const totalBytes = manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-  const bar = startByteBar(stderr, totalBytes)
+  const bar = startByteBar(stderr, totalBytes(manifest.files))
   const pack = await checkPack(command.path, { onBytes: bar.add }).finally(bar.end)
   const budgetBytes = memoryBudgetBytes()
   for (const file of pack.unlistedFiles) {
@@ -27,7 +27,7 @@ export async function checkFolder(command: Command, { stdout, stderr }: Streams)
 
 function describe(pack: CheckedPack, budgetBytes: number): string {
   const { manifest, digest } = pack
-  const sizeBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0)
+  const sizeBytes = totalBytes(manifest.files)
   return (
     formatTable([
       ['name', manifest.name],

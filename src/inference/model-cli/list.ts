@@ -3,6 +3,7 @@ import path from 'node:path'
 import { isAppError } from '../../shared/errors.ts'
 import { manifestName, readAnyManifest } from '../models/manifest.ts'
 import { packError } from '../models/pack-error.ts'
+import { totalBytes } from '../models/pack-files.ts'
 import type { Streams } from './check.ts'
 import type { Command } from './command.ts'
 import { formatBytes, formatTable } from './text.ts'
@@ -53,7 +54,7 @@ async function findPacks(folder: string, depth: number): Promise<readonly string
 async function readRow(folder: string): Promise<Row> {
   const { manifest, digest } = await readAnyManifest(folder)
   const { name, type, family, files } = manifest
-  const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0)
+  const sizeBytes = totalBytes(files)
   return { folder, name, type, family, sizeBytes, digest }
 }
 

@@ -1,5 +1,6 @@
 import { AppError } from '../../shared/errors.ts'
 import type { Manifest } from './manifest.ts'
+import { totalBytes } from './pack-files.ts'
 
 export type MemoryRequest = {
   readonly width: number
@@ -30,7 +31,7 @@ export function memoryNeedBytes(model: Pick<Manifest, 'memory'>, request: Memory
 
 /** What LoRA files of these sizes need in memory. */
 export function loraNeedBytes(files: readonly { readonly sizeBytes: number }[]): number {
-  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) * bytesPerLoraByte
+  return totalBytes(files) * bytesPerLoraByte
 }
 
 /** What the model needs at its largest size, one picture at a time and without LoRAs. */

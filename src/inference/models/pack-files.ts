@@ -12,6 +12,10 @@ export type PackFile = {
   readonly sizeBytes: number
 }
 
+export function totalBytes(files: readonly { readonly sizeBytes: number }[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+}
+
 /** The files of one model folder. With a manifest, only listed files with their digest are read. */
 export type PackFiles = {
   readonly folder: string
@@ -83,7 +87,7 @@ export async function openPackFiles(
         else await locate(root, entry.path, { entry })
       }
     },
-    mappedBytes: (component) => mappedOf(component).reduce((sum, file) => sum + file.sizeBytes, 0),
+    mappedBytes: (component) => totalBytes(mappedOf(component)),
     verify: async (which, options) => {
       const wanted = which === 'All' ? entries : entries.filter(({ path: file }) => isMapped(file))
       for (const entry of wanted) await verifyEntry(entry, options)

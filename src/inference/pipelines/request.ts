@@ -1,3 +1,4 @@
+import { strengthDefaults } from '../../shared/domain/job-calls.ts'
 import { AppError } from '../../shared/errors.ts'
 import type { Mask } from '../images/mask.ts'
 import type { Picture } from '../images/picture.ts'
@@ -39,7 +40,8 @@ export type ImageRequest = {
 export type AppliedLora = { readonly name: string; readonly scale: number; readonly lora: Lora }
 
 export function strengthOf({ task, strength }: Pick<ImageRequest, 'task' | 'strength'>): number {
-  return strength ?? (task === 'Inpaint' ? 1 : 0.8)
+  const { Inpaint, ImageToImage } = strengthDefaults
+  return strength ?? (task === 'Inpaint' ? Inpaint : ImageToImage)
 }
 
 /** Steps that are run of the whole schedule, from the end: diffusers' rule. */
@@ -48,8 +50,9 @@ export function stepsRun(request: Pick<ImageRequest, 'task' | 'strength' | 'step
   return Math.min(Math.trunc(request.steps * strengthOf(request)), request.steps)
 }
 
-export function invalid(field: string, problem: string): AppError {
+export function invalid(field: string, problem: string, cause?: unknown): AppError {
   return new AppError('request.invalid', `${field}: ${problem}`, {
     fields: [{ path: field, message: problem }],
+    cause,
   })
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import path from 'node:path'
-import { AppError } from '../../shared/errors.ts'
+import type { AppError } from '../../shared/errors.ts'
 import type { Work } from '../../shared/wire/internal.ts'
 import { pictureLimits } from '../../shared/domain/picture-header.ts'
+import { invalid } from '../pipelines/request.ts'
 import type { InputFile } from '../runner/protocol.ts'
 import type { InternalApi } from './internal-api.ts'
 import { retry, type RetryOptions } from './retry.ts'
@@ -66,9 +67,4 @@ async function readMounted(file: string, field: string): Promise<Uint8Array> {
 
 function tooLarge(field: string, sizeBytes: number): AppError {
   return invalid(field, `has ${sizeBytes} bytes; at most ${pictureLimits.fileBytesMax} are read`)
-}
-
-function invalid(field: string, message: string, cause?: unknown): AppError {
-  const fields = [{ path: field, message }]
-  return new AppError('request.invalid', `${field}: ${message}`, { fields, cause })
 }

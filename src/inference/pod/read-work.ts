@@ -3,6 +3,7 @@ import { AppError } from '../../shared/errors.ts'
 import { manifestName, type ReadManifest, readLoraManifest } from '../models/manifest.ts'
 import { requireMemory } from '../models/memory-need.ts'
 import { packError } from '../models/pack-error.ts'
+import { totalBytes } from '../models/pack-files.ts'
 import type { GenerateRequest, LoraPack } from '../runner/protocol.ts'
 import { readRequest } from './read-request.ts'
 
@@ -45,5 +46,5 @@ function locateLora(lora: Work['loras'][number], folder: string | undefined): Lo
 
 async function measureLora({ folder }: LoraPack): Promise<{ readonly sizeBytes: number }> {
   const { manifest } = await readLoraManifest(folder)
-  return { sizeBytes: manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0) }
+  return { sizeBytes: totalBytes(manifest.files) }
 }

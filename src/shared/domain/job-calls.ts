@@ -3,6 +3,9 @@ import type { Parameters, Task } from '../crd/generation-job.ts'
 import type { ModelSpec } from '../crd/model.ts'
 import { findSchedulerName, modelCalls } from './job-schedulers.ts'
 
+/** Where nobody says otherwise, as in diffusers 0.42: an inpainted region starts from pure noise. */
+export const strengthDefaults = { ImageToImage: 0.8, Inpaint: 1 } as const
+
 export type PlannedJob = {
   readonly task: Task
   /** Complete. */

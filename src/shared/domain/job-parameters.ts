@@ -3,7 +3,7 @@ import { isPictureTask, type Parameters, pictureTasks, type Task } from '../crd/
 import type { ModelSpec } from '../crd/model.ts'
 import { usedFields } from '../crd/task-fields.ts'
 import type { FieldError } from '../errors.ts'
-import { callsPerImage } from './job-calls.ts'
+import { callsPerImage, strengthDefaults } from './job-calls.ts'
 import { loraErrors } from './job-loras.ts'
 import { findSchedulerName, schedulerNames } from './job-schedulers.ts'
 import type { KnownModel, RequestModels } from './known-model.ts'
@@ -31,9 +31,6 @@ const fallbacks = {
   promptSyntax: 'Plain',
   promptOverflow: 'Chunk',
 } as const satisfies Parameters
-
-/** Those of diffusers 0.42: an inpainted region starts from pure noise. */
-const strengthFallback = { ImageToImage: 0.8, Inpaint: 1 } as const
 
 const seedCount = 4_294_967_296
 
@@ -68,7 +65,7 @@ export function resolveParameters(
 function fill({ task, parameters }: JobWish, { defaults = {}, sizes }: ModelSpec): Parameters {
   const size = sizes === undefined ? {} : { width: sizes.width.max, height: sizes.height.max }
   const { prompt: _never, ...modelDefaults } = defaults
-  const strength = task === 'Inpaint' ? strengthFallback.Inpaint : strengthFallback.ImageToImage
+  const strength = task === 'Inpaint' ? strengthDefaults.Inpaint : strengthDefaults.ImageToImage
   const offered = { ...fallbacks, strength, ...size, ...modelDefaults }
   return { ...usedFields(task, offered), ...parameters }
 }
