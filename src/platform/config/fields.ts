@@ -22,6 +22,10 @@ export const baseUrl = z
 
 export const filePath = z.string().min(1).max(4096)
 
+export const mongodbAddress = z.string().regex(/^mongodb(\+srv)?:\/\/[^/]+\/[^/?]+/, {
+  error: 'must be a mongodb:// address that ends in a database name',
+})
+
 export const flag = z
   .enum(['true', 'false'], { error: 'must be true or false' })
   .transform((text) => text === 'true')
@@ -41,3 +45,23 @@ export function wholeNumber({ min, max }: Range) {
 export const logLevel = z.enum(['debug', 'info', 'warn', 'error'], {
   error: 'must be debug, info, warn or error',
 })
+
+/** Comma-separated items, none by default; blanks around them do not count. */
+export function listOf<Item extends z.ZodType<unknown, string>>(item: Item) {
+  return z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim()))
+    .pipe(z.array(item).max(64))
+    .optional()
+    .transform((items) => items ?? [])
+}
+
+/** Scheme, host and port of a site, as browsers send it in `Origin`. */
+export const originAddress = z
+  .url({ protocol: /^https?$/, error: 'must be an origin such as https://atelier.example' })
+  .refine((url) => new URL(url).origin === url, { error: 'must have no path' })
+
+/** An address or a network in CIDR form. */
+export const network = z
+  .union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])
+  .meta({ error: 'must be an address or a network such as 10.0.0.0/8' })

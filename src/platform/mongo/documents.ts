@@ -20,6 +20,9 @@ export type Documents<T extends Identified> = {
   readonly insertMissing: (documents: readonly T[]) => Promise<boolean>
   readonly findById: (id: string) => Promise<T | null>
   readonly find: (filter: mongo.Filter<T>, options: FindOptions) => Promise<readonly T[]>
+  readonly findIds: (filter: mongo.Filter<T>, limit: number) => Promise<readonly string[]>
+  /** Counts up to `countMax` and then stops. */
+  readonly count: (filter: mongo.Filter<T>, countMax: number) => Promise<number>
   /** True when a document matched the filter. */
   readonly update: (filter: mongo.Filter<T>, change: mongo.UpdateFilter<T>) => Promise<boolean>
   /** The changed document, or null when none matched. */
@@ -29,6 +32,10 @@ export type Documents<T extends Identified> = {
   ) => Promise<T | null>
   /** True when a document was there. */
   readonly remove: (filter: mongo.Filter<T>) => Promise<boolean>
+  /** Each by itself: after a crash some may be left, so it must be safe to repeat. */
+  readonly updateMany: (filter: mongo.Filter<T>, change: mongo.UpdateFilter<T>) => Promise<void>
+  /** As `updateMany`; the number of documents that went. */
+  readonly removeMany: (filter: mongo.Filter<T>) => Promise<number>
 }
 
 export function wrapCollection<T extends Identified>(
@@ -44,9 +51,21 @@ export function wrapCollection<T extends Identified>(
     findById: async (id) => await reach(async () => await byId.findOne<T>({ _id: id })),
     find: async (filter, { sort, limit }) =>
       await reach(async () => {
-        const cursor = collection.find<T>(filter).limit(limit)
+        const cursor = collection
+          .find<T>(filter)
+          .limit(limit)
+          .batchSize(limit + 1)
         return await (sort === undefined ? cursor : cursor.sort({ ...sort })).toArray()
       }),
+    findIds: async (filter, limit) =>
+      await reach(async () => {
+        const options = { projection: { _id: 1 }, limit } as const
+        return (await collection.find<Identified>(filter, options).toArray()).map(({ _id }) => _id)
+      }),
+    count: async (filter, countMax) =>
+      countMax === 0
+        ? 0
+        : await reach(async () => await collection.countDocuments(filter, { limit: countMax })),
     update: async (filter, change) =>
       await reach(async () => (await collection.updateOne(filter, change)).matchedCount === 1),
     findAndUpdate: async (filter, change) =>
@@ -58,6 +77,10 @@ export function wrapCollection<T extends Identified>(
       }),
     remove: async (filter) =>
       await reach(async () => (await collection.deleteOne(filter)).deletedCount === 1),
+    updateMany: async (filter, change) =>
+      await reach(async () => void (await collection.updateMany(filter, change))),
+    removeMany: async (filter) =>
+      await reach(async () => (await collection.deleteMany(filter)).deletedCount),
   }
 }
 

@@ -71,7 +71,8 @@ async function add(folders: Folders, bytes: Readable, options: AddOptions): Prom
   try {
     await receive(partial, bytes, { check, signal })
     const { sha256, sizeBytes } = measured()
-    return await place(folders, keyOf(sha256), { sha256, sizeBytes, contentType, partial })
+    const key = await keyOf({ sha256, sizeBytes })
+    return await place(folders, key, { sha256, sizeBytes, contentType, partial })
   } finally {
     await rm(partial, { force: true })
   }
@@ -146,8 +147,11 @@ async function readHead(folders: Folders, key: string): Promise<StoredObject | n
   }
 }
 
+/** Reads the prefix's own folder only, so that the objects of one job are cheap to find. */
 async function* listKeys(folders: Folders, prefix: string) {
-  const names = await readdir(folders.content, { recursive: true, withFileTypes: true })
+  const inside = path.join(folders.content, ...prefix.split('/').slice(0, -1))
+  const root = inside.startsWith(folders.content) ? inside : folders.content
+  const names = await readdir(root, { recursive: true, withFileTypes: true }).catch(emptyIfMissing)
   for (const entry of names) {
     if (!entry.isFile()) continue
     const file = path.join(entry.parentPath, entry.name)
@@ -155,6 +159,11 @@ async function* listKeys(folders: Folders, prefix: string) {
     if (!key.startsWith(prefix) || !isObjectKey(key)) continue
     yield { key, sizeBytes: (await stat(file)).size }
   }
+}
+
+function emptyIfMissing(error: unknown): [] {
+  if (isMissing(error)) return []
+  throw error
 }
 
 function contentPath(folders: Folders, key: string): string {

@@ -14,8 +14,11 @@ export type PutOptions = ObjectFacts & { readonly signal?: AbortSignal }
 export type AddOptions = {
   readonly contentType: string
   readonly sizeBytesMax: number
-  /** Where the bytes belong, once their SHA-256 is known. */
-  readonly keyOf: (sha256: string) => string
+  /**
+   * Where the bytes belong, once they have all come. They are nowhere to be seen yet: when it
+   * fails, nothing is stored.
+   */
+  readonly keyOf: (facts: Pick<ObjectFacts, 'sha256' | 'sizeBytes'>) => string | Promise<string>
   readonly signal?: AbortSignal
 }
 
