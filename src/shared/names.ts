@@ -19,6 +19,7 @@ export const internalAudience = 'internal.atelier.dev'
 
 export const labels = {
   department: 'atelier.dev/department',
+  installation: 'atelier.dev/installation',
   jobUid: 'atelier.dev/job-uid',
   attempt: 'atelier.dev/attempt',
   simulatedGpu: 'atelier.dev/simulated-gpu',

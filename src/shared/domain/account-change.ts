@@ -40,7 +40,21 @@ export function issueCredits(
   return commit({ ...account, lots, totals }, draft, context)
 }
 
-export type HoldRequest = { readonly jobId: string; readonly microCredits: number }
+export type HoldRequest = {
+  readonly jobId: string
+  readonly microCredits: number
+  /** Absent for who has no membership, such as a department. */
+  readonly cap?: HoldCap | undefined
+}
+
+/** How many open jobs their owner may have. Each open job has one hold, so holds are counted. */
+export type HoldCap = {
+  readonly jobsMax: number
+  /** `Waiting` leaves out the jobs that run. */
+  readonly counts: 'All' | 'Waiting'
+  /** Known to run; one whose hold has ended meanwhile does not count. */
+  readonly runningJobIds: ReadonlySet<string>
+}
 
 export type HoldDecision =
   | ({ readonly kind: 'Held' } & Change)
@@ -51,16 +65,19 @@ export type HoldDecision =
       readonly availableMicroCredits: number
     }
   | { readonly kind: 'HoldLimit' }
+  | { readonly kind: 'OverCap'; readonly running: number; readonly waiting: number }
 
 /** Reserves a job's price from the lots that lapse first. A job has at most one hold. */
 export function holdCredits(
   account: Account,
-  { jobId, microCredits }: HoldRequest,
+  { jobId, microCredits, cap }: HoldRequest,
   context: ChangeContext,
 ): HoldDecision {
   assert(Number.isSafeInteger(microCredits) && microCredits >= 0, 'a price is an integer')
   const existing = account.holds.find((hold) => hold.jobId === jobId)
   if (existing !== undefined) return { kind: 'AlreadyHeld', hold: existing }
+  const over = cap === undefined ? null : overCap(account, cap)
+  if (over !== null) return over
   const lots = usableLots(account, context.nowMs)
   const available = lots.reduce((total, lot) => total + lot.microCredits, 0)
   if (available < microCredits) {
@@ -80,6 +97,14 @@ export function holdCredits(
   const postings = [{ debit, credit, microCredits }]
   const draft = { id: entryId(jobId, 'Hold'), kind: 'Hold' as const, jobId, postings }
   return { kind: 'Held', ...commit(changed, draft, context) }
+}
+
+/** Null while one more job fits. */
+function overCap({ holds }: Account, { jobsMax, counts, runningJobIds }: HoldCap) {
+  const running = holds.filter(({ jobId }) => runningJobIds.has(jobId)).length
+  const waiting = holds.length - running
+  const counted = counts === 'All' ? holds.length : waiting
+  return counted < jobsMax ? null : ({ kind: 'OverCap', running, waiting } as const)
 }
 
 export type EndRequest = {

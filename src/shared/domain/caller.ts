@@ -1,7 +1,22 @@
 import type { Actor } from './permissions.ts'
 
 /** Who asks: the first argument of every service function that a person can reach. */
-export type Caller = Actor
+export type Caller = Actor & {
+  /** The session behind the request; null for an API key, absent outside of HTTP. */
+  readonly sessionId?: string | null | undefined
+  /** The API key behind the request; absent for everybody else. */
+  readonly keyId?: string | undefined
+  /** Where the request came from, for the audit log; absent outside of HTTP. */
+  readonly origin?: Origin | undefined
+}
+
+/** From where a request came. */
+export type Origin = {
+  readonly ip: string
+  /** Cut to 256 characters. */
+  readonly userAgent: string
+  readonly requestId: string
+}
 
 /** Who pays: with `user` that person's account, without it the department's. */
 export type AccountOwner = { readonly department: string; readonly user?: string | undefined }

@@ -12,9 +12,14 @@ const idPattern = /^([0-9a-z-]{26,36})\.([1-9][0-9]{0,3})\.([a-z0-9][a-z0-9._-]{
 const keyPattern =
   /^artifacts\/([0-9a-z-]{26,36})\/([1-9][0-9]{0,3})\/([a-z0-9][a-z0-9._-]{0,127})$/
 
+/** The folder of one job, over all attempts. Ends in a slash. */
+export function jobPrefix(jobId: string): string {
+  return `artifacts/${jobId}/`
+}
+
 /** The folder of one attempt: a pod may write nowhere else. Ends in a slash. */
 export function attemptPrefix(jobId: string, attempt: number): string {
-  return `artifacts/${jobId}/${attempt}/`
+  return `${jobPrefix(jobId)}${attempt}/`
 }
 
 /** Object key: `artifacts/<jobId>/<attempt>/<name>`. */

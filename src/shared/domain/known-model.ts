@@ -17,3 +17,15 @@ export function isModelVisible(
   if (model.visibility === 'Public') return true
   return model.departments?.includes(department) ?? false
 }
+
+/** A department as far as its models go; `allowedModels` null: all that it may see. */
+export type ModelUser = {
+  readonly name: string
+  readonly allowedModels: readonly string[] | null
+}
+
+/** Whether a department may use a Model: visible to it, and not shut out by its own list. */
+export function isModelAllowed({ metadata, spec }: KnownModel, department: ModelUser): boolean {
+  if (!isModelVisible(spec, department.name)) return false
+  return department.allowedModels?.includes(metadata.name) ?? true
+}

@@ -55,3 +55,11 @@ export function formatCredits(microCredits: number): string {
   const fraction = digits.slice(-6).replace(/0+$/, '')
   return `${sign}${digits.slice(0, -6)}${fraction === '' ? '' : `.${fraction}`}`
 }
+
+/** "1.5" → 1500000, without floats: at most six places after the point. */
+export function parseCredits(credits: string): number {
+  const [whole = '', fraction = ''] = credits.split('.')
+  const microCredits = Number(whole + fraction.padEnd(6, '0'))
+  assert(Number.isSafeInteger(microCredits) && microCredits >= 0, 'credits are bounded decimals')
+  return microCredits
+}

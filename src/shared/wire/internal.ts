@@ -60,6 +60,8 @@ export const work = z.object({
   inputs: z.array(z.union([linkedInput, mountedInput])),
   /** In the order of `parameters.loras`; the variable `loraFolderVariable(index)` has its folder. */
   loras: z.array(z.object({ name: z.string(), digest: z.string().optional(), scale: z.number() })),
+  /** Whether prompt, seed and settings go into the pictures as text; absent: they do. */
+  embedRecipe: z.boolean().optional(),
 })
 export type Work = z.infer<typeof work>
 

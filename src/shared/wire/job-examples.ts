@@ -66,6 +66,8 @@ export const exampleJob = {
       urlExpiresTime: '2026-11-21T15:30:05Z',
     },
   ],
+  outputsExpireTime: '2026-12-21T14:30:05Z',
+  outputsRemovedTime: null,
   cost: {
     held: '1',
     charged: '1',

@@ -2,18 +2,17 @@ import { z } from 'zod'
 import { labelName } from '../crd/common.ts'
 import { input, loraChoice, lorasMax, parameters, pictureTasks } from '../crd/generation-job.ts'
 import { exampleRequests } from './job-examples.ts'
+import { line, lines, opaque } from './text.ts'
 
-/** Text that every part can carry: PNG text chunks know no NUL and UTF-8 no half pairs. */
-const plainText = z
-  .string()
-  .max(4000)
-  .refine((text) => text.isWellFormed() && !text.includes('\0'), 'holds a NUL or half a pair')
+/** The custom resource takes any text; people's is cleaned at this border. */
+const promptText = lines({ max: 4000 })
 
 /** Unknown fields are refused everywhere, so that a misspelt one is noticed. */
 const inpaintParameters = z.strictObject({
   ...parameters.shape,
-  prompt: plainText.describe('What the result should show.'),
-  negativePrompt: plainText.describe('What it should not show.').optional(),
+  prompt: promptText.describe('What the result should show.'),
+  scheduler: line({ max: 64 }).describe('Sampler, such as "DPM++ 2M Karras".').optional(),
+  negativePrompt: promptText.describe('What it should not show.').optional(),
   loras: z
     .array(z.strictObject(loraChoice.shape))
     .max(lorasMax)
@@ -36,7 +35,10 @@ const common = {
 }
 
 /** ConfigMaps are for kubectl: a web user has none. */
-const source = input.omit({ role: true, configMapRef: true }).shape
+const source = {
+  ...input.omit({ role: true, configMapRef: true }).shape,
+  artifact: opaque({ max: 253 }).describe('Id of an artifact that the owner may read.').optional(),
+}
 const inputsOf = <Role extends string>(role: z.ZodType<Role>) =>
   z.array(z.strictObject({ role, ...source })).max(64)
 

@@ -45,6 +45,10 @@ export const jobView = z
     conditions: z.array(condition),
     progress: progress.omit({ sequence: true, preview: true }).nullable(),
     outputs: z.array(artifact),
+    /** When the outputs of an ended job are removed; null: never, or it runs, or they are. */
+    outputsExpireTime: z.iso.datetime().nullable(),
+    /** Since then `outputs` is empty although the job may have made pictures. */
+    outputsRemovedTime: z.iso.datetime().nullable(),
     cost: z.object({ held: credits, charged: credits.nullable(), basis: priceBasis.nullable() }),
     /** Grows with every change; the id of the SSE event. */
     revision: z.int(),
