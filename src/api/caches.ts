@@ -5,6 +5,7 @@ import type { Clock } from '../shared/clock.ts'
 import type { Department } from '../shared/crd/department.ts'
 import type { GenerationJob } from '../shared/crd/generation-job.ts'
 import type { Model } from '../shared/crd/model.ts'
+import { labels } from '../shared/names.ts'
 
 /** What this replica knows of the API server without asking. */
 export type ResourceCaches = {
@@ -13,6 +14,8 @@ export type ResourceCaches = {
   readonly departments: ListWatch<Department>
   /** Sets the one listener for keys of changed GenerationJobs. */
   readonly onJobChange: (listener: (key: string) => void) => void
+  /** The same for names of changed Departments. */
+  readonly onDepartmentChange: (listener: (name: string) => void) => void
   readonly isSynced: () => boolean
   readonly synced: () => Promise<void>
   readonly stop: () => Promise<void>
@@ -20,6 +23,7 @@ export type ResourceCaches = {
 
 export type CacheDeps = {
   readonly kube: KubeClient
+  readonly installation?: string | undefined
   readonly clock: Clock
   readonly random: () => number
   readonly log: { readonly warn: (fields: object, sentence: string) => void }
@@ -30,7 +34,18 @@ export function podIndex(podUID: string): string {
   return `pod:${podUID}`
 }
 
-export function openCaches({ kube, clock, random, log }: CacheDeps): ResourceCaches {
+/**
+ * The Departments of this installation: those with its label, or those without any. They are
+ * cluster-wide, so two installations in one cluster would otherwise undo each other's edits.
+ */
+export function departmentSelector(installation: string | undefined): string {
+  return installation === undefined
+    ? `!${labels.installation}`
+    : `${labels.installation}=${installation}`
+}
+
+export function openCaches({ kube, installation, ...deps }: CacheDeps): ResourceCaches {
+  const { clock, random, log } = deps
   const commonFor = (kind: string) => ({
     client: kube,
     clock,
@@ -38,6 +53,7 @@ export function openCaches({ kube, clock, random, log }: CacheDeps): ResourceCac
     onError: (error: unknown) => log.warn({ err: error, kind }, 'a watch broke and will resume'),
   })
   let listener = ignore
+  let departmentListener = ignore
   const caches = {
     jobs: startListWatch({
       ...commonFor(generationJobs.kind),
@@ -46,13 +62,21 @@ export function openCaches({ kube, clock, random, log }: CacheDeps): ResourceCac
       indexBy: jobIndexes,
     }),
     models: startListWatch({ ...commonFor(models.kind), kind: models }),
-    departments: startListWatch({ ...commonFor(departments.kind), kind: departments }),
+    departments: startListWatch({
+      ...commonFor(departments.kind),
+      kind: departments,
+      labelSelector: departmentSelector(installation),
+      onChange: (name) => departmentListener(name),
+    }),
   }
   const all = [caches.jobs, caches.models, caches.departments]
   return {
     ...caches,
     onJobChange: (next) => {
       listener = next
+    },
+    onDepartmentChange: (next) => {
+      departmentListener = next
     },
     isSynced: () => all.every((cache) => cache.isSynced()),
     synced: async () => {

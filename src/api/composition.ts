@@ -4,30 +4,33 @@ import type { FastifyInstance } from 'fastify'
 import type { KubeClient } from '../platform/kube/client.ts'
 import type { Lister } from '../platform/kube/list-watch.ts'
 import { listObjects } from '../platform/kube/objects.ts'
-import { generationJobs } from '../platform/kube/resources.ts'
+import { departments, generationJobs } from '../platform/kube/resources.ts'
 import { type Database, openDatabase } from '../platform/mongo/database.ts'
 import { openLease } from '../platform/mongo/lease.ts'
 import { migrate } from '../platform/mongo/migrate.ts'
 import { signUrl } from '../platform/objects/signed-url.ts'
 import type { ObjectStore } from '../platform/objects/store.ts'
-import { openPubSub } from '../platform/redis/pub-sub.ts'
+import { openPubSub, type PubSub } from '../platform/redis/pub-sub.ts'
 import type { Department } from '../shared/crd/department.ts'
 import type { Model } from '../shared/crd/model.ts'
 import { newJobId } from '../shared/domain/job-id.ts'
 import { type AccountService, openAccountService } from './features/accounts/service.ts'
 import { openAccountStore } from './features/accounts/store.ts'
 import { openPictureStore, type PictureStore } from './features/artifacts/picture-store.ts'
+import { type DepartmentSync, startDepartmentSync } from './features/departments/sync.ts'
 import { openAttemptStore } from './features/jobs/attempts.ts'
 import { startDispatcher } from './features/jobs/dispatcher.ts'
 import { type JobEvents, openJobEvents } from './features/jobs/events.ts'
 import { type JobService, openJobService } from './features/jobs/service.ts'
-import { openJobStore } from './features/jobs/store.ts'
+import { retentionTask } from './features/jobs/retention.ts'
+import { type JobStore, openJobStore } from './features/jobs/store.ts'
 import type { LinkObject } from './features/jobs/view.ts'
 import { buildInternal } from './internal/build.ts'
 import { registerInternal } from './internal/routes.ts'
-import { openCaches } from './caches.ts'
+import { departmentSelector, openCaches } from './caches.ts'
 import type { ApiCoreDeps, CoreParts } from './core-parts.ts'
 import { migrations } from './migrations/index.ts'
+import { type LeaderTask, openPeople, type People } from './people.ts'
 import { audit, type AuditReport } from './tasks/audit.ts'
 import { startTasks, type Tasks } from './tasks/start-tasks.ts'
 
@@ -36,11 +39,16 @@ export type { ApiCoreDeps, CoreLog } from './core-parts.ts'
 /** Everything below the public routes. */
 export type ApiCore = {
   readonly database: Database
+  readonly pubSub: PubSub
+  readonly people: People
   readonly accounts: AccountService
   readonly jobs: JobService
+  /** For counting open jobs. */
+  readonly jobStore: Pick<JobStore, 'countOpen'>
   readonly events: JobEvents
   readonly models: Lister<Model>
   readonly departments: Lister<Department>
+  readonly departmentSync: DepartmentSync
   readonly objects: ObjectStore
   readonly pictures: PictureStore
   readonly linkObject: LinkObject
@@ -51,7 +59,7 @@ export type ApiCore = {
   /** True when the database answered lately and the caches have been filled. */
   readonly isReady: () => boolean
   /** Starts background tasks; resolves when the caches have been filled. */
-  readonly start: () => Promise<void>
+  readonly start: (leaderTasks?: readonly LeaderTask[]) => Promise<void>
   /** Ends tasks, waits for running dispatches, closes connections. */
   readonly close: () => Promise<void>
 }
@@ -77,11 +85,15 @@ export async function openApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     linkObject,
     wakeDispatcher,
   })
+  const departmentSync = openDepartmentSync(parts)
   const internal = buildInternal(parts)
   let tasks: Tasks | null = null
   return {
     database,
+    pubSub: parts.pubSub,
+    people: parts.people,
     jobs,
+    jobStore: parts.store,
     accounts: parts.accounts,
     events: parts.events,
     objects: deps.objects,
@@ -89,17 +101,19 @@ export async function openApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     linkObject,
     models: parts.caches.models.lister,
     departments: parts.caches.departments.lister,
+    departmentSync,
     registerInternal: (app) => registerInternal(app, internal),
-    audit: async () => await audit({ ...parts, listJobs: () => listAllJobs(deps.kube) }),
+    audit: async () => await auditAll(parts),
     isReady: () => parts.caches.isSynced() && tasks?.reachesDatabase() === true,
-    start: async () => {
-      tasks = startCoreTasks(parts)
+    start: async (leaderTasks = []) => {
+      tasks = startCoreTasks(parts, departmentSync, leaderTasks)
       parts.caches.onJobChange(tasks.onJobChange)
+      parts.caches.onDepartmentChange(tasks.onDepartmentChange)
       await parts.caches.synced()
     },
     close: async () => {
       await tasks?.stop()
-      await Promise.all([parts.dispatcher.stop(), parts.caches.stop()])
+      await Promise.all([parts.dispatcher.stop(), departmentSync.stop(), parts.caches.stop()])
       await parts.pubSub.close()
       await database.close()
     },
@@ -133,6 +147,7 @@ function buildParts(deps: ApiCoreDeps, database: Database): CoreParts {
     ...deps,
     database,
     pubSub,
+    people: openPeople({ ...deps, database, pubSub }),
     store,
     attempts: openAttemptStore(database),
     pictures: openPictureStore(database),
@@ -145,11 +160,39 @@ function buildParts(deps: ApiCoreDeps, database: Database): CoreParts {
   }
 }
 
-function startCoreTasks(parts: CoreParts): Tasks {
-  const { database, clock, log, kube } = parts
+async function auditAll(parts: CoreParts): Promise<AuditReport> {
+  const { kube, people, installation } = parts
+  const labelSelector = departmentSelector(installation)
+  return await audit({
+    ...parts,
+    departmentStore: people.departments,
+    listJobs: () => listAllJobs(kube),
+    listDepartments: () => listObjects(kube, departments, { labelSelector }),
+  })
+}
+
+function openDepartmentSync(parts: CoreParts): DepartmentSync {
+  const { people, caches, installation } = parts
+  return startDepartmentSync({
+    ...parts,
+    ...people,
+    store: people.departments,
+    resources: caches.departments.lister,
+    installation,
+  })
+}
+
+function startCoreTasks(
+  parts: CoreParts,
+  departmentSync: DepartmentSync,
+  leaderTasks: readonly LeaderTask[],
+): Tasks {
+  const { database, clock, log, kube, people } = parts
   const holder = newHolder(parts)
   return startTasks({
     ...parts,
+    departmentSync,
+    leaderTasks: [...people.leaderTasks, retentionTask(parts), ...leaderTasks],
     jobs: parts.caches.jobs.lister,
     lease: openLease({ database, name: 'tasks', holder, durationMs: leaseMs, clock }),
     listJobs: () => listAllJobs(kube),

@@ -2,6 +2,7 @@ import type { KubeClient } from '../platform/kube/client.ts'
 import type { Database } from '../platform/mongo/database.ts'
 import type { ObjectStore } from '../platform/objects/store.ts'
 import type { PubSub } from '../platform/redis/pub-sub.ts'
+import type { Seal } from '../platform/seal/seal.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Hash } from '../shared/domain/account-entry.ts'
 import type { ResourceCaches } from './caches.ts'
@@ -12,6 +13,7 @@ import type { AttemptStore } from './features/jobs/attempts.ts'
 import type { Dispatcher } from './features/jobs/dispatcher.ts'
 import type { JobEvents } from './features/jobs/events.ts'
 import type { JobStore } from './features/jobs/store.ts'
+import type { People } from './people.ts'
 
 /** What the core needs from outside; main.ts and the tests fill it in. */
 export type ApiCoreDeps = {
@@ -21,9 +23,12 @@ export type ApiCoreDeps = {
   readonly redisUrl: string
   /** Prefix of all Redis channels, so that several installations can share one Redis. */
   readonly redisPrefix?: string
+  /** Where several installations share a cluster: only Departments with this label are ours. */
+  readonly installation?: string | undefined
   readonly objects: ObjectStore
   /** 32 random bytes: signs object links. */
   readonly urlKey: Uint8Array
+  readonly seal: Seal
   /** Base of links for browsers, no trailing slash: `<publicUrl>/v1/objects/<key>?…`. */
   readonly publicUrl: string
   /** Base of links for pods, no trailing slash: `<internalUrl>/internal/v1/objects/<key>?…`. */
@@ -46,6 +51,7 @@ export type CoreLog = {
 export type CoreParts = ApiCoreDeps & {
   readonly database: Database
   readonly pubSub: PubSub
+  readonly people: People
   readonly store: JobStore
   readonly attempts: AttemptStore
   readonly pictures: PictureStore

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { labelName } from '../shared/crd/common.ts'
@@ -6,9 +7,9 @@ import { roles } from '../shared/domain/permissions.ts'
 import { AppError } from '../shared/errors.ts'
 import type { AccountService } from './features/accounts/service.ts'
 import type { DepartmentStore } from './features/departments/store.ts'
+import type { UserDirectory } from './features/users/directory.ts'
 import type { Passwords } from './features/sessions/passwords.ts'
-import { userIdOf } from './features/users/service.ts'
-import type { UserStore } from './features/users/store.ts'
+import { emailIdentity } from './features/users/identities.ts'
 
 const fileShape = z.strictObject({
   departments: z.array(
@@ -34,18 +35,16 @@ const fileShape = z.strictObject({
 type DemoAccounts = z.infer<typeof fileShape>
 
 export type DemoParts = {
-  readonly users: UserStore
   readonly departments: DepartmentStore
   readonly accounts: Pick<AccountService, 'issue'>
   readonly passwords: Passwords
+  readonly directory: UserDirectory
 }
 
 /** Loads the demo data; doing it again changes nothing but what the file changed. */
 export async function loadDemoAccounts(path: string, parts: DemoParts): Promise<void> {
   const { departments, users, credits } = await readDemoAccounts(path)
-  for (const { name, displayName } of departments) {
-    await parts.departments.put({ _id: name, displayName })
-  }
+  for (const department of departments) await parts.departments.ensure(department)
   for (const user of users) await putUser(user, parts)
   for (const credit of credits) await issueCredits(credit, parts)
 }
@@ -62,16 +61,37 @@ async function readDemoAccounts(path: string): Promise<DemoAccounts> {
   throw new AppError('platform.misconfigured', message)
 }
 
-/** Keeps the stored hash while it fits the password, so that a second start writes nothing new. */
+/**
+ * Keeps the stored hash while it fits the password, so that a second start writes nothing new.
+ * Whatever else admins changed stays; whoever they removed stays away.
+ */
 async function putUser(
-  { password, email, ...facts }: DemoAccounts['users'][number],
-  { users, passwords }: DemoParts,
+  { password, ...facts }: DemoAccounts['users'][number],
+  { directory, passwords }: DemoParts,
 ): Promise<void> {
-  const _id = userIdOf(email)
-  const known = await users.find(_id)
-  const fits = known !== null && (await passwords.verify(password, known.passwordHash))
-  const passwordHash = fits ? known.passwordHash : await passwords.hash(password)
-  await users.put({ _id, email, ...facts, passwordHash })
+  const { email, department } = facts
+  const userId = demoUserIdOf(email)
+  const known = await directory.find(userId)
+  if (known?.state === 'Deleted') return
+  if (known !== null && (await passwords.verify(password, known.passwordHash))) return
+  const passwordHash = await passwords.hash(password)
+  if (known === null) {
+    const draft = { ...facts, passwordHash, language: 'en' } as const
+    const identity = { _id: emailIdentity(email), kind: 'Email' } as const
+    await directory.create(draft, { identity, by, action: 'user.created', userId })
+    return
+  }
+  const target = { kind: 'User', id: userId, department }
+  const audited = { action: 'user.password_changed', target } as const
+  await directory.change(userId, { set: { passwordHash }, by, facts: audited })
+}
+
+const by = 'demo-accounts'
+
+/** An id that follows from the address, so that a restart finds the person again. */
+function demoUserIdOf(email: string): string {
+  const digest = createHash('sha256').update(email.toLowerCase()).digest('hex')
+  return `u-${digest.slice(0, 24)}`
 }
 
 /** The id names the account, so that a restart issues nothing twice. */
@@ -80,7 +100,7 @@ async function issueCredits(
   { accounts }: DemoParts,
 ): Promise<void> {
   const { department, user: email } = account
-  const user = email === undefined ? undefined : userIdOf(email)
+  const user = email === undefined ? undefined : demoUserIdOf(email)
   const accountId = accountIdOf({ department, user })
   const microCredits = parseCredits(credits)
   await accounts.issue({ accountId, issueId: `demo:${accountId}`, microCredits, expiresMs: null })

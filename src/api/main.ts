@@ -7,9 +7,11 @@ import { createLogger, type Logger } from '../platform/log/logger.ts'
 import { countKubeRequests } from '../platform/metrics/kube-metrics.ts'
 import { createRegistry } from '../platform/metrics/registry.ts'
 import { openFolderStore } from '../platform/objects/folder-store.ts'
+import { createSeal } from '../platform/seal/seal.ts'
 import { newJobId } from '../shared/domain/job-id.ts'
 import { openApiCore } from './composition.ts'
 import { transferMsMax } from './internal/object-routes.ts'
+import { readIssuers } from './features/sso/issuers.ts'
 import { createApiMetrics } from './metrics.ts'
 import { createHttpApp } from './plugins/http-app.ts'
 import { registerRequestLog } from './plugins/request-log.ts'
@@ -29,17 +31,25 @@ async function run(log: Logger): Promise<void> {
     userAgent: 'atelier-api',
     observe: countKubeRequests(registry),
   })
-  const shared = { ...secrets, publicUrl, clock: systemClock, randomBytes, log }
+  const seal = createSeal(secrets.sealKey, randomBytes)
+  const shared = { ...secrets, seal, publicUrl, clock: systemClock, randomBytes, log }
   const core = await openApiCore({
     ...shared,
     kube,
+    installation: config.installation,
     internalUrl,
     mongodbUri: config.mongodbUri,
     redisUrl: config.redisUrl,
     objects: await openFolderStore(config.objectsFolder),
     random: Math.random,
   })
-  const publicApi = await openPublicApi({ ...shared, core, metrics: createApiMetrics(registry) })
+  const publicApi = await openPublicApi({
+    ...shared,
+    ...config,
+    core,
+    metrics: createApiMetrics(registry),
+    issuers: await readIssuers(config.oidcIssuersFile),
+  })
   if (config.demoAccountsFile !== undefined) {
     await publicApi.loadDemoAccounts(config.demoAccountsFile)
   }
@@ -62,7 +72,7 @@ async function run(log: Logger): Promise<void> {
     registry,
     ready: () => publicApi.app.server.listening && readiness.isReady(),
   })
-  await core.start()
+  await core.start(publicApi.leaderTasks)
   await internalApp.listen(config.internalListen)
   await publicApi.app.listen(config.listen)
   log.info({ publicUrl, ...config.listen }, 'the api is listening')

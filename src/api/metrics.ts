@@ -9,6 +9,12 @@ export type ApiMetrics = {
   readonly pictureUploadBytes: Counter
   readonly eventStreams: Gauge
   readonly eventStreamEnds: Counter<'reason'>
+  readonly sockets: Gauge
+  readonly socketEnds: Counter<'reason'>
+  readonly socketMessages: Counter
+  readonly tasks: Counter<'task' | 'outcome'>
+  readonly tasksWaiting: Gauge
+  readonly mails: Counter<'template' | 'outcome'>
 }
 
 export function createApiMetrics(registry: Registry): ApiMetrics {
@@ -54,6 +60,55 @@ export function createApiMetrics(registry: Registry): ApiMetrics {
       help: 'Ended event streams by reason',
       labelNames: ['reason'],
       registers,
+    }),
+    ...socketMetrics(registers),
+    ...queueMetrics(registers),
+  }
+}
+
+function socketMetrics(
+  registers: readonly Registry[],
+): Pick<ApiMetrics, 'sockets' | 'socketEnds' | 'socketMessages'> {
+  return {
+    sockets: new Gauge({
+      name: 'atelier_api_sockets',
+      help: 'Open WebSockets',
+      registers: [...registers],
+    }),
+    socketEnds: new Counter({
+      name: 'atelier_api_socket_ends_total',
+      help: 'Ended WebSockets by reason',
+      labelNames: ['reason'],
+      registers: [...registers],
+    }),
+    socketMessages: new Counter({
+      name: 'atelier_api_socket_messages_total',
+      help: 'Messages sent over WebSockets',
+      registers: [...registers],
+    }),
+  }
+}
+
+function queueMetrics(
+  registers: readonly Registry[],
+): Pick<ApiMetrics, 'tasks' | 'tasksWaiting' | 'mails'> {
+  return {
+    tasks: new Counter({
+      name: 'atelier_api_tasks_total',
+      help: 'Tasks of the queue by outcome: done, retried, failed or stalled',
+      labelNames: ['task', 'outcome'],
+      registers: [...registers],
+    }),
+    tasksWaiting: new Gauge({
+      name: 'atelier_api_tasks_waiting',
+      help: 'Tasks in the queue that wait for a replica or for their next attempt',
+      registers: [...registers],
+    }),
+    mails: new Counter({
+      name: 'atelier_api_mails_total',
+      help: 'Mails by template and outcome: sent, postponed, refused or expired',
+      labelNames: ['template', 'outcome'],
+      registers: [...registers],
     }),
   }
 }

@@ -18,11 +18,13 @@ export function pageOf<Item>(
   return { items: page.map(({ item }) => item), next }
 }
 
-function encodeCursor(key: string): string {
+/** Where a page ended, opaque to clients: the key of its last item. */
+export function encodeCursor(key: string): string {
   return Buffer.from(`>${key}`).toString('base64url')
 }
 
-function decodeCursor(cursor: string): string {
+/** Errors: `request.invalid` naming `cursor`. */
+export function decodeCursor(cursor: string): string {
   const text = Buffer.from(cursor, 'base64url').toString()
   const isOurs = text.startsWith('>') && encodeCursor(text.slice(1)) === cursor
   if (isOurs) return text.slice(1)

@@ -1,12 +1,16 @@
 import type { Database } from '../../platform/mongo/database.ts'
 import { reach } from '../../platform/mongo/errors.ts'
 import type { Migration } from '../../platform/mongo/migrate.ts'
+import { freeMembership } from '../../shared/domain/membership.ts'
+import { emailIdentity, type Identity } from '../features/users/identities.ts'
+import type { UserRow } from '../features/users/store.ts'
 
 /** Never change one that has been released: add the next number. */
 export const migrations: readonly Migration[] = [
   { number: 1, name: 'jobs', up: indexJobs },
   { number: 2, name: 'ledger', up: indexLedger },
   { number: 3, name: 'uploads', up: indexUploads },
+  { number: 4, name: 'people', up: openDirectory },
 ]
 
 type Index = { readonly collection: string; readonly name: string; readonly keys: Keys }
@@ -39,6 +43,70 @@ async function indexLedger(database: Database): Promise<void> {
 async function indexUploads(database: Database): Promise<void> {
   await createIndexes(database, [
     { collection: 'uploads', name: 'by_attempt', keys: { jobId: 1, attempt: 1 } },
+  ])
+}
+
+async function openDirectory(database: Database): Promise<void> {
+  await completeUsers(database)
+  await indexPeople(database)
+}
+
+/** People of the first release had a role and a password, and no identity beside their row. */
+async function completeUsers(database: Database): Promise<void> {
+  const users = database.documents<UserRow>('users')
+  const identities = database.documents<Identity>('identities')
+  for (const { _id, email } of await users.find({ state: { $exists: false } }, { limit: 1000 })) {
+    const identity = { _id: emailIdentity(email), kind: 'Email', userId: _id } as const
+    await identities.insert({ ...identity, creationTimeMs: 0 })
+    await users.update({ _id }, { $set: { ...firstReleaseUser } })
+  }
+}
+
+const firstReleaseUser = {
+  language: 'en',
+  state: 'Active',
+  membership: freeMembership,
+  creationTimeMs: 0,
+  updateTimeMs: 0,
+  revision: 1,
+  auditOutbox: [],
+} as const satisfies Partial<UserRow>
+
+async function indexPeople(database: Database): Promise<void> {
+  const outboxes = ['users', 'apiKeys', 'departments', 'settings', 'invites', 'sessions']
+  await createIndexes(database, [
+    { collection: 'users', name: 'of_department', keys: { department: 1, _id: 1 } },
+    { collection: 'users', name: 'by_role', keys: { role: 1, creationTimeMs: 1 } },
+    { collection: 'users', name: 'with_errands', keys: { 'errands._id': 1 } },
+    { collection: 'identities', name: 'of_user', keys: { userId: 1 } },
+    { collection: 'sessions', name: 'of_user', keys: { userId: 1, _id: -1 } },
+    { collection: 'sessions', name: 'by_end', keys: { expiresMs: 1 } },
+    { collection: 'apiKeys', name: 'of_user', keys: { userId: 1, _id: -1 } },
+    { collection: 'codes', name: 'by_end', keys: { expiresMs: 1 } },
+    { collection: 'codeSends', name: 'by_end', keys: { expiresMs: 1 } },
+    { collection: 'invites', name: 'of_department', keys: { department: 1, _id: 1 } },
+    { collection: 'invites', name: 'by_end', keys: { expiresMs: 1 } },
+    { collection: 'usedTickets', name: 'by_end', keys: { expiresMs: 1 } },
+    { collection: 'notifications', name: 'of_user', keys: { userId: 1, _id: -1 } },
+    { collection: 'notifications', name: 'by_age', keys: { creationTimeMs: 1 } },
+    { collection: 'mails', name: 'by_state', keys: { state: 1, updateTimeMs: 1 } },
+    { collection: 'pictures', name: 'of_user', keys: { 'owner.user': 1, creationTimeMs: 1 } },
+    { collection: 'jobs', name: 'kept_until', keys: { keepUntilMs: 1 } },
+    { collection: 'jobs', name: 'states_of_user', keys: { 'owner.user': 1, state: 1 } },
+    {
+      collection: 'jobs',
+      name: 'states_of_department',
+      keys: { 'owner.department': 1, state: 1 },
+    },
+    { collection: 'jobs', name: 'changes_of_user', keys: { 'owner.user': 1, updateTimeMs: 1 } },
+    { collection: 'auditLog', name: 'of_department', keys: { 'target.department': 1, _id: -1 } },
+    { collection: 'auditLog', name: 'of_target', keys: { 'target.id': 1, _id: -1 } },
+    { collection: 'auditLog', name: 'of_actor', keys: { 'actor.id': 1, _id: -1 } },
+    ...outboxes.map((collection) => ({
+      collection,
+      name: 'unrelayed',
+      keys: { 'auditOutbox._id': 1 } as const,
+    })),
   ])
 }
 

@@ -1,7 +1,8 @@
+import type { IncomingMessage } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { ApiApp } from './api-app.ts'
-import { answerBrokenConnection } from './broken-connection.ts'
+import { answerBrokenConnections } from './broken-connection.ts'
 import { registerProblems, sendProblem, toAppError } from './problem.ts'
 import { registerSecurityHeaders, setSecurityHeaders } from './security-headers.ts'
 import { compileValidator } from './validation.ts'
@@ -13,6 +14,10 @@ export type HttpAppOptions = {
   readonly bodyBytesMax: number
   /** How long a whole request may take to arrive; longer where pods upload. */
   readonly requestTimeoutMs?: number
+  /** Whose `X-Forwarded-For` is believed; none when absent. */
+  readonly trustedProxies?: readonly string[] | undefined
+  /** Which requests may become sockets; all others stay requests, whatever they ask for. */
+  readonly isUpgrade?: (request: IncomingMessage) => boolean
 }
 
 /** No answer takes longer, unless its route says so. */
@@ -22,8 +27,10 @@ const stopGraceMs = 5000
 
 /** A Fastify app with our limits, problem documents and headers; routes are added by the caller. */
 export function createHttpApp(options: HttpAppOptions): ApiApp {
-  const { log, publicUrl, newRequestId, bodyBytesMax } = options
+  const { log, publicUrl, newRequestId, bodyBytesMax, trustedProxies = [] } = options
+  const { isUpgrade = () => false } = options
   const app: FastifyInstance = Fastify({
+    http: { shouldUpgradeCallback: isUpgrade },
     loggerInstance: log,
     logController: new LogController({
       disableRequestLogging: true,
@@ -31,7 +38,7 @@ export function createHttpApp(options: HttpAppOptions): ApiApp {
     }),
     genReqId: newRequestId,
     requestIdHeader: false,
-    trustProxy: false,
+    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     exposeHeadRoutes: false,
     bodyLimit: bodyBytesMax,
     handlerTimeout: handlerTimeoutMs,
@@ -39,7 +46,7 @@ export function createHttpApp(options: HttpAppOptions): ApiApp {
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     routerOptions: { maxParamLength: 300 },
-    clientErrorHandler: answerBrokenConnection,
+    clientErrorHandler: answerBrokenConnections(publicUrl),
     frameworkErrors: (error, request, reply) => {
       setSecurityHeaders(request, reply, publicUrl)
       sendProblem(request, reply, toAppError(error))

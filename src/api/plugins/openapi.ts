@@ -3,13 +3,26 @@ import type { FastifyInstance, FastifyContextConfig } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { assert } from '../../shared/assert.ts'
+import { accessCookie } from './credentials.ts'
 import { problemAnswers } from './problem-answers.ts'
+import { rateHeaderComponents, rateHeaderReferences } from './rate-headers.ts'
 
 const description = `Atelier lets teams share GPUs to make images.
 
 Sign in with \`POST /v1/sessions\` and send the token as \`Authorization: Bearer …\`. Ask for a
 job with \`POST /v1/jobs\` and watch it with \`GET /v1/jobs/{id}/events\`; its pictures are the
 links in \`outputs\`. Every failure is an RFC 9457 problem document with a stable \`code\`.`
+
+const securitySchemes = {
+  bearer: { type: 'http', scheme: 'bearer', description: 'An access token, or an API key' },
+  basic: { type: 'http', scheme: 'basic', description: 'An API key as the password' },
+  cookie: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: accessCookie,
+    description: 'Signed in with `transport: Cookie`; writes must come from our own pages',
+  },
+} as const
 
 /** Turns the routes into an OpenAPI 3.1 document, served at /openapi.json. */
 export async function registerOpenApi(app: FastifyInstance, publicUrl: string): Promise<void> {
@@ -28,7 +41,8 @@ export async function registerOpenApi(app: FastifyInstance, publicUrl: string): 
       info: { title: 'Atelier', version: '1', description },
       servers: [{ url: publicUrl }],
       components: {
-        securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+        securitySchemes,
+        headers: rateHeaderComponents,
       },
     },
     transform,
@@ -101,14 +115,12 @@ function completeOperation(operation: Operation, config: CompleteConfig): Operat
   const { permission, problems = [], answerHeaders = {}, bodyTypes } = config
   const good = mapValues(operation.responses, (response, status) => ({
     ...response,
-    ...(answerHeaders[status] !== undefined && {
-      headers: mapValues(answerHeaders[status], textHeader),
-    }),
+    headers: { ...mapValues(answerHeaders[status] ?? {}, textHeader), ...rateHeaderReferences },
   }))
   return {
     ...operation,
     ...(bodyTypes && { requestBody: { required: true, content: filesOf(bodyTypes) } }),
-    security: permission === 'Public' ? [] : [{ bearer: [] }],
+    security: permission === 'Public' ? [] : [{ bearer: [] }, { basic: [] }, { cookie: [] }],
     responses: { ...good, ...problemAnswers(problems, permission) },
   }
 }

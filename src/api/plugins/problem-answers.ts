@@ -1,16 +1,23 @@
 import { type ErrorCode, errorTable } from '../../shared/errors.ts'
 import { type Problem, problemOf } from '../../shared/wire/problem.ts'
 import { problemContentType } from './problem.ts'
+import { rateHeaderReferences } from './rate-headers.ts'
 import type { RoutePermission } from './route-config.ts'
 
 /** These can happen on every route. */
 const always: readonly ErrorCode[] = [
   'request.invalid',
+  'rate.limited',
   'platform.internal',
   'platform.unavailable',
 ]
 /** And these on every route that is not Public. */
-const signedIn: readonly ErrorCode[] = ['auth.required', 'auth.invalid_token', 'auth.forbidden']
+const signedIn: readonly ErrorCode[] = [
+  'auth.required',
+  'auth.invalid_token',
+  'auth.forbidden',
+  'auth.cross_site',
+]
 
 export type ProblemAnswers = Readonly<Record<string, ProblemAnswer>>
 type ProblemAnswer = {
@@ -50,7 +57,8 @@ function headersOf(status: number): Pick<ProblemAnswer, 'headers'> {
   const isTemporary = status === 429 || status === 503
   if (!isTemporary) return {}
   const description = 'Seconds to wait before the next try'
-  return { headers: { 'Retry-After': { description, schema: { type: 'integer' } } } }
+  const retryAfter = { 'Retry-After': { description, schema: { type: 'integer' } } }
+  return { headers: { ...retryAfter, ...(status === 429 && rateHeaderReferences) } }
 }
 
 function exampleOf(code: ErrorCode): Problem {

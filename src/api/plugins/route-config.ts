@@ -2,6 +2,7 @@ import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { Caller } from '../../shared/domain/caller.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { Permission } from '../../shared/domain/permissions.ts'
+import type { RateClass } from './rate-classes.ts'
 
 /** What a route demands of its caller. Being open to everybody must be said out loud. */
 export type RoutePermission = Permission | 'Public'
@@ -10,6 +11,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Every route has one: the app does not start otherwise. */
     permission?: RoutePermission
+    /** How often it may be called; `Read` for GET and `Write` for the others when absent. */
+    rateClass?: RateClass
     /** Codes of the faults that are this route's own, for the OpenAPI document. */
     problems?: readonly ErrorCode[]
     /** Media types of a body that is not JSON, for the OpenAPI document. */

@@ -13,11 +13,17 @@ export type StreamLimits = {
 
 /** The place that one open stream takes. */
 export type StreamSeat = {
-  /** Fires when the reader is gone or too slow, its token has expired or the server stops. */
+  /** Fires when the reader is gone or too slow, may not read any more, or the server stops. */
   readonly signal: AbortSignal
   readonly end: (reason: StreamEnd) => void
 }
-export type StreamEnd = 'finished' | 'reader_gone' | 'slow_reader' | 'token_expired' | 'server_stop'
+export type StreamEnd =
+  | 'finished'
+  | 'reader_gone'
+  | 'slow_reader'
+  | 'token_expired'
+  | 'access_changed'
+  | 'server_stop'
 
 export type OpenStreams = {
   /** Throws `rate.limited` when this person has too many streams open. */

@@ -1,14 +1,16 @@
 import type { Readable } from 'node:stream'
 import type { Clock } from '../../shared/clock.ts'
+import type { Caller } from '../../shared/domain/caller.ts'
 import type { JobView } from '../../shared/wire/jobs.ts'
 import type { JobEvents } from '../features/jobs/events.ts'
 import { isTerminal } from '../features/jobs/row.ts'
 import type { JobService } from '../features/jobs/service.ts'
+import type { IdentityChanges } from '../features/users/identity-changes.ts'
 import type { SignedIn } from '../plugins/route-config.ts'
 import { toFrame } from './event-frames.ts'
 import { openJobInbox } from './job-inbox.ts'
 import { type JobStreamEvent, streamJob } from './job-stream.ts'
-import type { OpenStreams } from './open-streams.ts'
+import type { OpenStreams, StreamSeat } from './open-streams.ts'
 
 export type WatchParts = {
   readonly jobs: Pick<JobService, 'get'>
@@ -16,6 +18,7 @@ export type WatchParts = {
   readonly streams: OpenStreams
   readonly clock: Clock
   readonly heartbeatMs: number
+  readonly people: { readonly changes: Pick<IdentityChanges, 'listen'> }
 }
 
 export type JobWatch = {
@@ -30,6 +33,7 @@ export function createJobWatch({ jobs, events, streams, ...parts }: WatchParts):
     const untilExpiryMs = Math.max(0, expiresMs - parts.clock.nowMs())
     const seat = streams.open(caller.userId, { lifeMs: Math.min(lifeMs, untilExpiryMs) })
     const { signal } = seat
+    endOnChange(parts.people.changes, caller, seat)
     const inbox = openJobInbox(events, jobId, signal)
     const read = async (): Promise<JobView> => await jobs.get(caller, jobId)
     return { seat, snapshots: streamJob({ ...parts, read, inbox, signal }) }
@@ -50,6 +54,19 @@ export function createJobWatch({ jobs, events, streams, ...parts }: WatchParts):
       }
     },
   }
+}
+
+/** Whoever may still read comes back with a request, and that one is looked at anew. */
+function endOnChange(
+  changes: Pick<IdentityChanges, 'listen'>,
+  { userId, sessionId }: Caller,
+  seat: StreamSeat,
+): void {
+  const listening = changes.listen((change) => {
+    const isOtherSession = change.kind === 'Session' && change.sessionId !== sessionId
+    if (change.userId === userId && !isOtherSession) seat.end('access_changed')
+  })
+  seat.signal.addEventListener('abort', listening.close, { once: true })
 }
 
 async function* toFrames(

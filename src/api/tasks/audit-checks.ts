@@ -23,7 +23,8 @@ export type Difference = {
     | 'ResourceWithoutRow'
     | 'ChainBroken'
     | 'AccountUnsound'
-  /** Job id, account id or object key. */
+    | 'DepartmentDiffers'
+  /** Job id, account id, object key or name of a department. */
   readonly id: string
   readonly message: string
 }

@@ -1,7 +1,10 @@
 import type { ObjectStore } from '../../platform/objects/store.ts'
+import type { Department } from '../../shared/crd/department.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import type { Entry, Hash } from '../../shared/domain/account-entry.ts'
 import type { AccountDocument, AccountStore } from '../features/accounts/store.ts'
+import { auditDepartments } from '../features/departments/audit.ts'
+import type { DepartmentRow, DepartmentStore } from '../features/departments/store.ts'
 import { isTerminal, type JobRow } from '../features/jobs/row.ts'
 import type { JobStore } from '../features/jobs/store.ts'
 import { auditAccount, auditJobEntries, type Difference } from './audit-checks.ts'
@@ -13,7 +16,10 @@ export type AuditDeps = {
   readonly store: JobStore
   readonly accountStore: AccountStore
   readonly objects: ObjectStore
+  readonly departmentStore: Pick<DepartmentStore, 'page'>
   readonly listJobs: () => Promise<readonly GenerationJob[]>
+  /** Those of this installation. */
+  readonly listDepartments: () => Promise<readonly Department[]>
   readonly hash: Hash
 }
 
@@ -39,6 +45,7 @@ export async function audit(deps: AuditDeps): Promise<AuditReport> {
     ...holdDifferences(ledger, rows),
     ...resourceDifferences(resources, rows),
     ...(await outputDifferences(deps.objects, [...rows.values()])),
+    ...(await departmentDifferences(deps)),
   ]
   const checked = { rows: rows.size, accounts: ledger.accounts, resources: resources.length }
   return { drift: differences.length, differences, checked }
@@ -122,6 +129,16 @@ function resourceDifferences(
     return [{ kind: 'ResourceWithoutRow', id, message: 'the api has no row' } as const]
   })
   return [...rowsAlone, ...resourcesAlone]
+}
+
+/** The list first: a row that a resource was made from was there before it. */
+async function departmentDifferences(deps: AuditDeps): Promise<readonly Difference[]> {
+  const resources = await deps.listDepartments()
+  const rows: DepartmentRow[] = []
+  for await (const row of eachById(deps.departmentStore.page)) rows.push(row)
+  return auditDepartments(rows, resources).map(({ name: id, message }) => {
+    return { kind: 'DepartmentDiffers', id, message } as const
+  })
 }
 
 async function outputDifferences(

@@ -3,6 +3,8 @@ import { keyOf } from '../../platform/kube/resources.ts'
 import { startWorkQueue, type WorkQueue } from '../../platform/kube/work-queue.ts'
 import type { DatabaseLease } from '../../platform/mongo/lease.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
+import type { DepartmentSync } from '../features/departments/sync.ts'
+import type { LeaderTask } from '../people.ts'
 import { relayOutboxes } from '../features/accounts/relay.ts'
 import { projectJob } from '../features/jobs/project.ts'
 import { compareOnce, type CompareDeps } from './compare.ts'
@@ -13,39 +15,45 @@ import { type SweepDeps, sweepOnce } from './sweep.ts'
 export type TaskDeps = Omit<CompareDeps, 'project'> &
   SweepDeps & {
     readonly jobs: Lister<GenerationJob>
+    readonly departmentSync: Pick<DepartmentSync, 'wake' | 'wakeAll'>
     readonly lease: DatabaseLease
     readonly random: () => number
+    /** Work of the features, beside the jobs'. */
+    readonly leaderTasks: readonly LeaderTask[]
     readonly onTaskError: (error: unknown, task: string) => void
   }
 
 export type Tasks = {
   /** Tells the projector that a custom resource has changed. */
   readonly onJobChange: (key: string) => void
+  readonly onDepartmentChange: (name: string) => void
   readonly isLeader: () => boolean
   /** Whether the database answered when this replica asked last, a few seconds ago. */
   readonly reachesDatabase: () => boolean
   readonly stop: () => Promise<void>
 }
 
-const everyMs = { campaign: 3000, sweep: 5000, relay: 500, compare: 60_000 } as const
+const campaignMs = 3000
 
 /** Starts what one replica does for all: projector, sweep, outbox relay, comparison. */
 export function startTasks(deps: TaskDeps): Tasks {
+  const { departmentSync } = deps
   const projector = startProjector(deps)
   const election = openElection(deps.lease, () => {
     for (const job of deps.jobs.list()) projector.add(keyOf(job))
+    departmentSync.wakeAll().catch((error: unknown) => deps.onTaskError(error, 'departments'))
   })
-  const onlyLeader = (task: keyof typeof everyMs, work: () => Promise<unknown>) =>
+  const onlyLeader = ({ name, everyMs, run }: LeaderTask) =>
     startPeriodic({
-      everyMs: everyMs[task],
+      everyMs,
       run: async () => {
-        if (election.isLeader()) await work()
+        if (election.isLeader()) await run()
       },
-      onError: (error) => deps.onTaskError(error, task),
+      onError: (error) => deps.onTaskError(error, name),
     })
   let reached = false
   const campaign = startPeriodic({
-    everyMs: everyMs.campaign,
+    everyMs: campaignMs,
     run: async () => {
       await election.campaign()
       reached = true
@@ -55,14 +63,21 @@ export function startTasks(deps: TaskDeps): Tasks {
       deps.onTaskError(error, 'campaign')
     },
   })
-  const loops = [
-    onlyLeader('sweep', async () => await sweepOnce(deps)),
-    onlyLeader('relay', async () => await relayOutboxes(deps.accountStore)),
-    onlyLeader('compare', async () => await compareOnce({ ...deps, project: projector.add })),
+  const compare = async () => await compareOnce({ ...deps, project: projector.add })
+  const tasks: readonly LeaderTask[] = [
+    { name: 'sweep', everyMs: 5000, run: async () => await sweepOnce(deps) },
+    { name: 'relay', everyMs: 500, run: async () => await relayOutboxes(deps.accountStore) },
+    { name: 'compare', everyMs: 60_000, run: compare },
+    { name: 'departments', everyMs: 60_000, run: departmentSync.wakeAll },
+    ...deps.leaderTasks,
   ]
+  const loops = tasks.map(onlyLeader)
   return {
     onJobChange: (key) => {
       if (election.isLeader()) projector.add(key)
+    },
+    onDepartmentChange: (name) => {
+      if (election.isLeader()) departmentSync.wake(name)
     },
     isLeader: election.isLeader,
     reachesDatabase: () => reached,

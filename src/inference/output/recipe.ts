@@ -2,14 +2,14 @@ import type { Size } from '../images/picture.ts'
 import type { GenerateRequest } from '../runner/protocol.ts'
 import { strengthOf } from '../pipelines/request.ts'
 
-type Made = { readonly picture: Size; readonly seed: number }
+export type MadePicture = { readonly picture: Size; readonly seed: number }
 type Pair = readonly [string, string | number | undefined]
 
 /**
  * The `parameters` text in the form of AUTOMATIC1111's web UI, which many viewers and managers
  * read: prompt, negative prompt, then one line of `Key: value` pairs.
  */
-export function formatRecipe(request: GenerateRequest, made: Made): string {
+export function formatRecipe(request: GenerateRequest, made: MadePicture): string {
   const { prompt, negativePrompt = '', model } = request
   const pairs: readonly Pair[] = [
     ['Steps', request.steps],

@@ -14,7 +14,7 @@ type Request = { readonly task: Task; readonly parameters: Parameters }
 type Check = { readonly path: string; readonly message: string; readonly violated: boolean }
 
 /** A job without its files. */
-export type PictureRequest = Omit<GenerateRequest, 'inputs' | 'loras' | 'model'>
+export type PictureRequest = Omit<GenerateRequest, 'inputs' | 'loras' | 'model' | 'embedRecipe'>
 
 /**
  * Turns a job's parameters into a request for the pipeline. The api has filled and checked them;

@@ -36,7 +36,7 @@ export async function readWork(
   const need = { ...request, imagesPerRun, loras: await Promise.all(loras.map(measureLora)) }
   requireMemory(pack.manifest, need, pod.memoryBytes)
   const model = { name: work.model.name, digest: pack.digest }
-  return { ...request, imagesPerRun, loras, model }
+  return { ...request, imagesPerRun, loras, model, embedRecipe: work.embedRecipe }
 }
 
 function locateLora(lora: Work['loras'][number], folder: string | undefined): LoraPack {

@@ -2,7 +2,7 @@ import type { Clock } from '../../shared/clock.ts'
 import { finishPicture, type PreparedInputs } from '../images/prepare-inputs.ts'
 import type { Picture } from '../images/picture.ts'
 import { encodePng } from '../output/png.ts'
-import { formatRecipe } from '../output/recipe.ts'
+import { formatRecipe, type MadePicture } from '../output/recipe.ts'
 import { countModelCalls, generateImages, seedOfImage } from '../pipelines/generate-images.ts'
 import type { DiffusionModel } from '../pipelines/model.ts'
 import { PreviewSender } from './preview-sender.ts'
@@ -73,8 +73,13 @@ function sendImage(
   const { request, inputs, index } = at
   const picture = inputs === undefined ? painted : finishPicture(inputs, painted)
   const seed = seedOfImage(request.seed, index)
-  const png = encodePng(picture, { parameters: formatRecipe(request, { picture, seed }) })
+  const png = encodePng(picture, textsOf(request, { picture, seed }))
   const { width, height } = picture
   const inputChanges = inputs?.changes ?? []
   at.send({ type: 'Image', image: { index, seed, width, height, png, inputChanges } })
+}
+
+/** The text chunks of a picture: its recipe, or none at all. */
+function textsOf(request: GenerateRequest, made: MadePicture): Readonly<Record<string, string>> {
+  return request.embedRecipe === false ? {} : { parameters: formatRecipe(request, made) }
 }

@@ -42,6 +42,8 @@ export type GenerateRequest = Omit<ImageRequest, 'image' | 'mask' | 'loras'> &
     readonly loras: readonly LoraPack[]
     /** For the recipe in the picture. */
     readonly model: { readonly name: string; readonly digest?: string }
+    /** False leaves the recipe out of the pictures. */
+    readonly embedRecipe?: boolean | undefined
   }
 
 export type ParentMessage =

@@ -1,4 +1,5 @@
 import { unreachable } from '../../../shared/assert.ts'
+import type { Account } from '../../../shared/domain/account.ts'
 import {
   type Ending,
   endings,
@@ -8,25 +9,35 @@ import {
 } from '../../../shared/domain/account-entry.ts'
 import {
   endHold,
+  type HoldCap,
   holdCredits,
   issueCredits,
   lapseCredits,
 } from '../../../shared/domain/account-change.ts'
-import type { EndOutcome, HoldOutcome, Issue } from './outcomes.ts'
+import type { EndOutcome, HoldOutcome, Issue, IssueOutcome } from './outcomes.ts'
 import { entryIdsOf } from './store.ts'
 import type { AccountOperation, Decision, Facts } from './writer.ts'
 
 /** The pure parts of each account operation: a repeat finds the entry of its first effect. */
-export function issueOperation(issue: Issue): AccountOperation<null> {
+export function issueOperation(issue: Issue): AccountOperation<IssueOutcome> {
   const id = `issue:${issue.issueId}`
   return {
     accountId: issue.accountId,
     entryIds: [id],
-    decide: ({ account, past, context }) => ({
-      outcome: null,
-      change: past.has(id) ? null : issueCredits(account, issue, context),
-    }),
+    decide: ({ account, past, context }) => {
+      const earlier = past.get(id)
+      if (earlier !== undefined) return unchanged(repeatOf(earlier, account, issue))
+      return { outcome: 'Issued', change: issueCredits(account, issue, context) }
+    },
   }
+}
+
+/** A lot that is spent or lapsed cannot be compared by its expiry any more. */
+function repeatOf(earlier: Entry, { lots }: Account, issue: Issue): IssueOutcome {
+  const lot = lots.find(({ id }) => id === issue.issueId)
+  const isSameAmount = earlier.postings[0]?.microCredits === issue.microCredits
+  const isSameExpiry = lot === undefined || lot.expiresMs === issue.expiresMs
+  return isSameAmount && isSameExpiry ? 'Issued' : 'Mismatch'
 }
 
 export type JobCredits = {
@@ -35,12 +46,14 @@ export type JobCredits = {
   readonly microCredits: number
 }
 
-export function holdOperation(request: JobCredits): AccountOperation<HoldOutcome> {
+export type HoldWish = JobCredits & { readonly cap?: HoldCap | undefined }
+
+export function holdOperation(request: HoldWish): AccountOperation<HoldOutcome> {
   const { accountId, jobId } = request
   return { accountId, entryIds: entryIdsOf(jobId), decide: (facts) => decideHold(facts, request) }
 }
 
-function decideHold({ account, past, context }: Facts, request: JobCredits): Decision<HoldOutcome> {
+function decideHold({ account, past, context }: Facts, request: HoldWish): Decision<HoldOutcome> {
   if (endingOf(past, request.jobId) !== null) return unchanged({ kind: 'Ended' })
   const decision = holdCredits(account, request, context)
   switch (decision.kind) {
@@ -50,6 +63,7 @@ function decideHold({ account, past, context }: Facts, request: JobCredits): Dec
       return unchanged({ kind: 'Held', microCredits: decision.hold.microCredits })
     case 'Insufficient':
     case 'HoldLimit':
+    case 'OverCap':
       return unchanged(decision)
     default:
       return unreachable(decision)

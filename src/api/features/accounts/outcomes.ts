@@ -6,6 +6,9 @@ export type Issue = {
   readonly expiresMs: number | null
 }
 
+/** `Mismatch`: the id was used for another amount or expiry. */
+export type IssueOutcome = 'Issued' | 'Mismatch'
+
 export type HoldOutcome =
   | { readonly kind: 'Held'; readonly microCredits: number }
   | {
@@ -14,6 +17,8 @@ export type HoldOutcome =
       readonly availableMicroCredits: number
     }
   | { readonly kind: 'HoldLimit' }
+  /** One more would be over the cap that came with the request. */
+  | { readonly kind: 'OverCap'; readonly running: number; readonly waiting: number }
   /** The job's hold was settled, voided or expired before. */
   | { readonly kind: 'Ended' }
 

@@ -1,9 +1,17 @@
 import { accountIdOf, type Caller } from '../../../shared/domain/caller.ts'
+import type { HoldCap } from '../../../shared/domain/account-change.ts'
 import { type Ending, type Hash } from '../../../shared/domain/account-entry.ts'
 import { usableLots } from '../../../shared/domain/account.ts'
 import { requirePermission } from '../../../shared/domain/permissions.ts'
+import { AppError } from '../../../shared/errors.ts'
 import type { Clock } from '../../../shared/clock.ts'
-import { endOperation, holdOperation, issueOperation, lapseOperation } from './decisions.ts'
+import {
+  endOperation,
+  holdOperation,
+  issueOperation,
+  type JobCredits,
+  lapseOperation,
+} from './decisions.ts'
 import type { EndOutcome, HoldOutcome, Issue } from './outcomes.ts'
 import type { AccountStore } from './store.ts'
 import { openAccountWriter } from './writer.ts'
@@ -23,9 +31,14 @@ export type AccountService = {
   readonly balance: (caller: Caller) => Promise<Balance>
   /** Everything below is for the api itself, never behind a public route. */
   readonly balanceOf: (accountId: string) => Promise<Balance>
-  /** Creates credits on an account (demo data and, later, super admins). Idempotent by id. */
+  /**
+   * Creates credits on an account. Idempotent by id. Errors: `idempotency.mismatch` when the id was
+   * used for another amount or expiry.
+   */
   readonly issue: (issue: Issue) => Promise<Balance>
   readonly hold: (accountId: string, jobId: string, microCredits: number) => Promise<HoldOutcome>
+  /** The same, unless its owner has as many open jobs as the cap allows. */
+  readonly holdWithin: (cap: HoldCap, wish: JobCredits) => Promise<HoldOutcome>
   /** Charges at most what is held and gives the rest back. */
   readonly settle: (accountId: string, jobId: string, microCredits: number) => Promise<EndOutcome>
   readonly void: (accountId: string, jobId: string) => Promise<EndOutcome>
@@ -58,11 +71,13 @@ export function openAccountService(deps: AccountServiceDeps): AccountService {
     },
     balanceOf,
     issue: async (issue) => {
-      await writer.run(issueOperation(issue))
+      const outcome = await writer.run(issueOperation(issue))
+      if (outcome === 'Mismatch') throw reusedIssue()
       return await balanceOf(issue.accountId)
     },
     hold: async (accountId, jobId, microCredits) =>
       await writer.run(holdOperation({ accountId, jobId, microCredits })),
+    holdWithin: async (cap, wish) => await writer.run(holdOperation({ ...wish, cap })),
     settle: end('Settle'),
     void: async (accountId, jobId) => await end('Void')(accountId, jobId),
     expire: async (accountId, jobId) => await end('Expire')(accountId, jobId),
@@ -72,6 +87,10 @@ export function openAccountService(deps: AccountServiceDeps): AccountService {
       return lots
     },
   }
+}
+
+function reusedIssue(): AppError {
+  return new AppError('idempotency.mismatch', 'this key issued another amount or expiry before')
 }
 
 /** `available` leaves out lots that have lapsed but are still to be booked off. */

@@ -16,24 +16,41 @@ export type UploadedPicture = {
 
 export type PictureOwner = { readonly department: string; readonly user: string }
 
+export type InsertedPicture = { readonly picture: UploadedPicture; readonly isNew: boolean }
+
 /** The only writer of `pictures`. */
 export type PictureStore = {
   /** The document that is there afterwards: the first one, when the picture was uploaded before. */
-  readonly insert: (picture: UploadedPicture) => Promise<UploadedPicture>
+  readonly insert: (picture: UploadedPicture) => Promise<InsertedPicture>
   readonly get: (artifactId: string) => Promise<UploadedPicture | null>
   /** True when it was there. */
   readonly remove: (artifactId: string) => Promise<boolean>
+  /** Bytes of all pictures of one person. */
+  readonly totalBytes: (userId: string) => Promise<number>
 }
+
+const perPage = 500
 
 export function openPictureStore(database: Database): PictureStore {
   const pictures = database.documents<UploadedPicture>('pictures')
   return {
     insert: async (picture) => {
-      if (await pictures.insert(picture)) return picture
-      return (await pictures.findById(picture._id)) ?? picture
+      if (await pictures.insert(picture)) return { picture, isNew: true }
+      return { picture: (await pictures.findById(picture._id)) ?? picture, isNew: false }
     },
     get: async (artifactId) => await pictures.findById(artifactId),
     remove: async (artifactId) => await pictures.remove({ _id: artifactId }),
+    totalBytes: async (userId) => {
+      let total = 0
+      for (let afterId = '', isMore = true; isMore;) {
+        const filter = { 'owner.user': userId, _id: { $gt: afterId } }
+        const page = await pictures.find(filter, { sort: { _id: 1 }, limit: perPage })
+        total += page.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+        afterId = page.at(-1)?._id ?? afterId
+        isMore = page.length === perPage
+      }
+      return total
+    },
   }
 }
 

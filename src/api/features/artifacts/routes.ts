@@ -32,6 +32,7 @@ export function registerArtifactRoutes(app: ApiApp, artifacts: ArtifactService):
     {
       config: {
         permission: 'Public',
+        rateClass: 'Object',
         problems: ['object.url_invalid', 'object.not_found'],
       },
       schema: {

@@ -56,7 +56,8 @@ function registerUpload(scope: ApiApp, { uploads, metrics }: UploadRouteParts): 
       handlerTimeout: uploadMsMax,
       config: {
         permission: 'artifacts.create',
-        problems: ['request.too_large', 'request.media_type', 'rate.limited'],
+        rateClass: 'Upload',
+        problems: ['request.too_large', 'request.media_type', 'limit.upload_quota', 'rate.limited'],
         bodyTypes: pictureTypes,
         answerHeaders: { 201: { Location: 'Address of the artifact' } },
       },
@@ -66,7 +67,8 @@ function registerUpload(scope: ApiApp, { uploads, metrics }: UploadRouteParts): 
         summary: 'Upload a picture or a mask as an input of jobs',
         description:
           'The body is the file itself, at most 32 MiB and 40 megapixels. The `id` of the answer ' +
-          'is what `inputs[].artifact` takes. The same bytes again give the same artifact.',
+          'is what `inputs[].artifact` takes. The same bytes again give the same artifact and ' +
+          'take no room of your quota.',
         response: { 201: answer('The stored picture', artifact) },
       },
     },

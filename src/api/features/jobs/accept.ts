@@ -1,7 +1,8 @@
-import { unreachable } from '../../../shared/assert.ts'
+import { assert, unreachable } from '../../../shared/assert.ts'
 import { formatCredits } from '../../../shared/domain/price.ts'
 import { AppError, isAppError } from '../../../shared/errors.ts'
 import type { AccountService, HoldOutcome } from '../accounts/service.ts'
+import { holdCapOf, overCap } from './job-caps.ts'
 import type { JobRow } from './row.ts'
 import type { JobStore } from './store.ts'
 
@@ -10,7 +11,8 @@ export type AcceptDeps = { readonly store: JobStore; readonly accounts: AccountS
 /**
  * The first three steps of a job: the row, the hold, the row as Pending. Each may be repeated, by
  * the same request, a second one with the same key, or the sweep, even at the same time.
- * Errors: `credits.insufficient`, `credits.queue_full`; then no row is left.
+ * Errors: `credits.insufficient`, `credits.queue_full`, `limit.queued_jobs`, `limit.running_jobs`;
+ * then no row is left.
  */
 export async function acceptRow(deps: AcceptDeps, draft: JobRow): Promise<JobRow> {
   const isOurs = await deps.store.insert(draft)
@@ -24,11 +26,18 @@ export async function acceptRow(deps: AcceptDeps, draft: JobRow): Promise<JobRow
  */
 export async function continueAccept(deps: AcceptDeps, row: JobRow): Promise<JobRow> {
   if (row.state !== 'Accepting') return row
-  const outcome = await deps.accounts.hold(row.accountId, row._id, row.price.microCredits)
+  const outcome = await hold(deps, row)
   if (outcome.kind !== 'Held') return await giveUp(deps, row, outcome)
   const change = { state: 'Pending', hold: 'Held' } as const
   const accepted = await deps.store.change(row._id, { states: ['Accepting'] }, change)
   return accepted ?? (await findWinner(deps, row))
+}
+
+async function hold({ store, accounts }: AcceptDeps, row: JobRow): Promise<HoldOutcome> {
+  const { _id: jobId, accountId, price } = row
+  const cap = await holdCapOf(store, row)
+  if (cap === null) return await accounts.hold(accountId, jobId, price.microCredits)
+  return await accounts.holdWithin(cap, { accountId, jobId, microCredits: price.microCredits })
 }
 
 type Refusal = Exclude<HoldOutcome, { kind: 'Held' }>
@@ -63,6 +72,9 @@ function refusalOf(row: JobRow, outcome: Refusal): AppError {
     }
     case 'HoldLimit':
       return new AppError('credits.queue_full', 'too many jobs of this account are open')
+    case 'OverCap':
+      assert(row.limits !== undefined && row.limits !== null, 'a cap comes from the row')
+      return overCap(row.limits, outcome)
     case 'Ended':
       return givenUp()
     default:
@@ -79,5 +91,5 @@ function givenUp(): AppError {
 /** Whether a request ended without a job, so that its idempotency key is free again. */
 export function isRefusal(error: unknown): boolean {
   if (!isAppError(error)) return false
-  return error.code.startsWith('credits.') || error.details['givenUp'] === true
+  return /^(credits|limit)\./.test(error.code) || error.details['givenUp'] === true
 }

@@ -2,11 +2,12 @@ import { unreachable } from '../../../shared/assert.ts'
 import type { Parameters } from '../../../shared/crd/generation-job.ts'
 import type { Model } from '../../../shared/crd/model.ts'
 import { resolveParameters } from '../../../shared/domain/job-parameters.ts'
-import { isModelVisible } from '../../../shared/domain/known-model.ts'
+import { isModelAllowed } from '../../../shared/domain/known-model.ts'
 import { formatCredits } from '../../../shared/domain/price.ts'
 import { AppError, type FieldError } from '../../../shared/errors.ts'
 import type { Hold, HoldRequest } from '../../../shared/wire/internal.ts'
 import type { AccountService } from '../accounts/service.ts'
+import { type DepartmentMemory, jobPolicyOf, modelUserOf } from '../departments/remember.ts'
 import { recordUid } from './dispatch.ts'
 import { inputErrors, type InputReaders } from './inputs.ts'
 import { newAppliedRow, priceOf } from './new-row.ts'
@@ -17,6 +18,7 @@ export type HoldDeps = InputReaders & {
   readonly accounts: AccountService
   /** From the cache, or from the API server when the cache has none. */
   readonly findModel: (name: string) => Promise<Model | null>
+  readonly people: Pick<DepartmentMemory, 'departmentOf'>
   readonly random: () => number
   readonly nowMs: () => number
 }
@@ -49,7 +51,9 @@ async function adopt(deps: HoldDeps, request: HoldRequest): Promise<JobRow | nul
   const { spec, uid, namespace, name } = request
   if (spec.jobId !== undefined) return null
   const checked = await check(deps, request)
-  const row = newAppliedRow({ uid, namespace, name, spec, ...checked, nowMs: deps.nowMs() })
+  const { embedRecipe } = await jobPolicyOf(deps.people, spec.owner.department)
+  const facts = { uid, namespace, name, spec, embedRecipe, nowMs: deps.nowMs() }
+  const row = newAppliedRow({ ...facts, ...checked })
   await deps.store.insert(row)
   return await deps.store.get(uid)
 }
@@ -57,11 +61,15 @@ async function adopt(deps: HoldDeps, request: HoldRequest): Promise<JobRow | nul
 /** A bad request gets a row as well, with its reason: the history has every job. */
 async function check(deps: HoldDeps, { spec }: HoldRequest) {
   const inputs = spec.inputs ?? []
-  const model = await deps.findModel(spec.modelRef.name)
-  if (model === null || !isModelVisible(model.spec, spec.owner.department)) {
-    return { ...invalid(spec.parameters, [noModel]), inputs }
+  const user = await modelUserOf(deps.people, spec.owner.department)
+  const findAllowed = async (name: string): Promise<Model | null> => {
+    const model = await deps.findModel(name)
+    return model !== null && isModelAllowed(model, user) ? model : null
   }
-  const loras = await findLoras(deps, spec.parameters)
+  const model = await findAllowed(spec.modelRef.name)
+  if (model === null) return { ...invalid(spec.parameters, [noModel]), inputs }
+  const loraNames = (spec.parameters.loras ?? []).map(({ name }) => name)
+  const loras = await Promise.all(loraNames.map(findAllowed))
   const resolution = resolveParameters(spec, { model, loras }, deps.random)
   if (resolution.kind === 'Refused')
     return { ...invalid(spec.parameters, resolution.errors), inputs }
@@ -70,10 +78,6 @@ async function check(deps: HoldDeps, { spec }: HoldRequest) {
   const errors = await inputErrors(deps, { owner, inputs, parameters })
   if (errors.length > 0) return { ...invalid(spec.parameters, errors), inputs }
   return { parameters, price: priceOf(spec.task, parameters, model), inputs, refusal: null }
-}
-
-async function findLoras({ findModel }: HoldDeps, { loras = [] }: Parameters) {
-  return await Promise.all(loras.map(async ({ name }) => await findModel(name)))
 }
 
 const noModel = { path: 'modelRef.name', message: 'there is no such model for this department' }
@@ -96,6 +100,7 @@ async function holdForRow(deps: HoldDeps, row: JobRow): Promise<Hold> {
       return waiting('InsufficientCredits', `${missing} credits are missing`)
     }
     case 'HoldLimit':
+    case 'OverCap':
       return waiting('HoldLimit', 'too many jobs of the payer are open')
     case 'Ended':
       return ended

@@ -88,7 +88,7 @@ function toSpec(row: JobRow): GenerationJobSpec {
   const { department, user } = row.owner
   return generationJobSpec.parse({
     jobId: row._id,
-    owner: user === null ? { department } : { department, user },
+    owner: user === null ? { department } : { department, user, ...limitsOf(row) },
     task: row.task,
     modelRef: { name: row.model },
     parameters: row.parameters,
@@ -96,6 +96,12 @@ function toSpec(row: JobRow): GenerationJobSpec {
     priority: row.priority,
     cancel: row.cancelRequested,
   })
+}
+
+/** The controller keeps the person's running cap; the waiting one is kept before the row is. */
+function limitsOf({ limits }: JobRow) {
+  if (limits === undefined || limits === null) return {}
+  return { limits: { runningJobs: limits.runningJobs } }
 }
 
 /** The API server will never take this object: the hold goes back and the job ends. */

@@ -7,6 +7,7 @@ import { chargeDelivered } from '../../../shared/domain/price.ts'
 import type { AccountService, EndOutcome } from '../accounts/service.ts'
 import type { AttemptStore } from './attempts.ts'
 import type { JobEvents } from './events.ts'
+import { keepUntilOf } from './retention.ts'
 import type { HoldState, JobRow } from './row.ts'
 import { type JobStore, openStates } from './store.ts'
 
@@ -53,6 +54,7 @@ export async function finishJob(
       attempt,
       startTimeMs,
       completionTimeMs,
+      keepUntilMs: keepUntilOf(row, completionTimeMs),
       outputs,
       hold: holdStateOf(outcome),
       chargedMicroCredits: outcome.kind === 'Unknown' ? 0 : outcome.chargedMicroCredits,

@@ -19,6 +19,8 @@ export type NewRow = {
   readonly parameters: Parameters
   readonly model: Model
   readonly namespace: string
+  readonly limits: NonNullable<JobRow['limits']>
+  readonly embedRecipe: boolean
   readonly nowMs: number
 }
 
@@ -39,6 +41,8 @@ export function newRow(from: NewRow): JobRow {
     parameters,
     inputs: inputsOf(request),
     priority: request.priority ?? defaultPriority,
+    limits: from.limits,
+    embedRecipe: from.embedRecipe,
     price: priceOf(request.task, parameters, model),
     resource: { namespace, name: resourceNameOf(jobId), uid: null },
   }
@@ -64,6 +68,8 @@ export type AppliedJob = {
   readonly inputs: readonly Input[]
   readonly price: JobRow['price']
   readonly refusal: string | null
+  /** Absent for one that has ended already. */
+  readonly embedRecipe?: boolean
   readonly nowMs: number
 }
 
@@ -85,6 +91,7 @@ export function newAppliedRow(from: AppliedJob): JobRow {
     state: 'Pending',
     price,
     refusal,
+    embedRecipe: from.embedRecipe ?? true,
     resource: { namespace, name, uid },
   }
 }
@@ -94,6 +101,7 @@ function emptyRow(nowMs: number) {
     state: 'Accepting',
     ...acceptedReason,
     conditions: [],
+    limits: null,
     refusal: null,
     hold: 'None',
     chargedMicroCredits: null,
@@ -108,5 +116,7 @@ function emptyRow(nowMs: number) {
     updateTimeMs: nowMs,
     startTimeMs: null,
     completionTimeMs: null,
+    keepUntilMs: null,
+    outputsRemovedTimeMs: null,
   } as const
 }

@@ -74,7 +74,8 @@ async function makeWork(deps: PodServiceDeps, row: JobRow): Promise<Work> {
   }
   const shown = { name: row.model, delivery, ...(digest === undefined ? {} : { digest }) }
   const loras = await workLoras(deps, row)
-  return { task: row.task, model: shown, parameters: row.parameters, inputs, loras }
+  const { task, parameters, embedRecipe = true } = row
+  return { task, model: shown, parameters, inputs, loras, embedRecipe }
 }
 
 /** A ConfigMap is mounted by the controller; everything else is fetched by a link. */

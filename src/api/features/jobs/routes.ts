@@ -58,6 +58,7 @@ function registerSubmit(app: ApiApp, { jobs, watch, metrics }: JobRouteParts): v
       handlerTimeout: (waitSecondsMax + 20) * 1000,
       config: {
         permission: 'jobs.create',
+        rateClass: 'Submit',
         answerHeaders: { 200: location, 202: location },
         problems: [
           'request.too_large',
@@ -65,6 +66,9 @@ function registerSubmit(app: ApiApp, { jobs, watch, metrics }: JobRouteParts): v
           'model.not_found',
           'credits.insufficient',
           'credits.queue_full',
+          'limit.running_jobs',
+          'limit.queued_jobs',
+          'limit.department_queue',
           'idempotency.in_flight',
           'idempotency.mismatch',
         ],

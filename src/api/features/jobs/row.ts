@@ -1,6 +1,7 @@
 import type { Condition } from '../../../shared/crd/common.ts'
 import type { Input, Output, Parameters, Task } from '../../../shared/crd/generation-job.ts'
 import type { PriceBasis, Quote } from '../../../shared/domain/price.ts'
+import type { OverLimit } from '../../../shared/domain/settings.ts'
 import type { Progress } from '../../../shared/wire/internal.ts'
 import type { JobState } from '../../../shared/wire/jobs.ts'
 
@@ -20,6 +21,18 @@ export type JobRow = {
   readonly parameters: Parameters
   readonly inputs: readonly Input[]
   readonly priority: number
+  /**
+   * The owner's limits when the job was made. Null for a job of kubectl, which belongs to no
+   * person; absent in rows of earlier releases.
+   */
+  readonly limits?: {
+    readonly overLimit: OverLimit
+    readonly runningJobs: number
+    readonly queuedJobs: number
+    readonly retentionDays: number
+  } | null
+  /** Whether pictures carry their recipe, as its department wished; absent is true. */
+  readonly embedRecipe?: boolean
   readonly state: JobState
   readonly reason: string
   readonly message: string
@@ -50,6 +63,10 @@ export type JobRow = {
   readonly updateTimeMs: number
   readonly startTimeMs: number | null
   readonly completionTimeMs: number | null
+  /** When the objects of an ended job are removed; null: never, or they are removed. */
+  readonly keepUntilMs?: number | null
+  /** Since then `outputs` is empty because its objects were removed. */
+  readonly outputsRemovedTimeMs?: number | null
 }
 
 export function isTerminal(state: JobState): boolean {

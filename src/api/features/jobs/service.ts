@@ -3,6 +3,7 @@ import { canSee, requirePermission, visibleRows } from '../../../shared/domain/p
 import { AppError } from '../../../shared/errors.ts'
 import type { JobRequest } from '../../../shared/wire/job-requests.ts'
 import type { JobState, JobView } from '../../../shared/wire/jobs.ts'
+import type { AuditTrail } from '../audit-log/trail.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import type { JobEvents } from './events.ts'
 import { isTerminal, type JobRow } from './row.ts'
@@ -40,7 +41,9 @@ export type JobService = {
    * Same key and body: the same answer as the first time.
    * Errors: `request.invalid` (fields, as JSON pointers), `model.not_found`,
    * `credits.insufficient` (details `missing`, `available`, `price` in decimal credits),
-   * `credits.queue_full`, `idempotency.in_flight`, `idempotency.mismatch`, `auth.forbidden`.
+   * `credits.queue_full`, `limit.queued_jobs`, `limit.running_jobs`, `limit.department_queue`
+   * (details `limit`, `count`, `running`, `queued`), `idempotency.in_flight`,
+   * `idempotency.mismatch`, `auth.forbidden`.
    */
   readonly submit: (
     caller: Caller,
@@ -62,6 +65,7 @@ export type JobService = {
 
 export type JobServiceDeps = SubmitDeps & {
   readonly linkObject: LinkObject
+  readonly people: { readonly trail: Pick<AuditTrail, 'append'> }
   readonly events: JobEvents
   /** Starts the dispatch of an accepted job, or the cancel of a dispatched one; returns at once. */
   readonly wakeDispatcher: (jobId: string) => void
@@ -83,7 +87,7 @@ export function openJobService(deps: JobServiceDeps): JobService {
     cancel: async (caller, jobId) => {
       requirePermission(caller, 'jobs.cancel')
       const row = await readRow(deps.store, caller, jobId)
-      return toView(await requestCancel(deps, row), deps.linkObject)
+      return toView(await requestCancel(deps, caller, row), deps.linkObject)
     },
   }
 }
@@ -107,10 +111,12 @@ async function listPage(deps: JobServiceDeps, caller: Caller, options: ListOptio
   return { items: page.map((row) => toView(row, deps.linkObject)), next }
 }
 
-/** The wish goes into the row first, so that no crash can lose it. */
-async function requestCancel(deps: JobServiceDeps, row: JobRow): Promise<JobRow> {
+/** The wish goes into the row before the effect, so that no crash can lose it. */
+async function requestCancel(deps: JobServiceDeps, caller: Caller, row: JobRow): Promise<JobRow> {
   if (row.cancelRequested || row.state === 'Cancelled') return row
   if (isTerminal(row.state)) throw endedJob(row)
+  const target = { kind: 'job', id: row._id, department: row.owner.department }
+  await deps.people.trail.append(caller, { action: 'job.cancel_requested', target })
   const guard = { states: openStates }
   const wished = await deps.store.change(row._id, guard, { cancelRequested: true })
   if (wished === null) throw endedJob(row)

@@ -26,6 +26,8 @@ export type JobChange = Partial<
     | 'missingTimeMs'
     | 'startTimeMs'
     | 'completionTimeMs'
+    | 'keepUntilMs'
+    | 'outputsRemovedTimeMs'
   >
 > & { readonly uid?: string }
 
@@ -81,6 +83,12 @@ export type JobStore = {
   readonly pageOpen: (page: IdPage) => Promise<readonly JobRow[]>
   /** All rows, by id: for the audit. */
   readonly pageAll: (page: IdPage) => Promise<readonly JobRow[]>
+  /** Ids of a person's running jobs, at most 1,000. */
+  readonly runningIds: (userId: string) => Promise<readonly string[]>
+  /** How many jobs of an owner wait or run; counts up to `countMax`. */
+  readonly countOpen: (owner: OpenOwner, query: OpenQuery) => Promise<number>
+  /** Ended rows whose objects are kept no longer, by id. */
+  readonly findOutdated: (nowMs: number, limit: number) => Promise<readonly JobRow[]>
   readonly getKey: (id: string) => Promise<KeyDocument | null>
   readonly insertKey: (key: KeyDocument) => Promise<boolean>
   readonly removeKey: (key: Pick<KeyDocument, '_id' | 'jobId'>) => Promise<boolean>
@@ -98,7 +106,8 @@ export function openJobStore(database: Database, clock: Clock): JobStore {
       await changeRow(jobs, { jobId, guard, change, nowMs: clock.nowMs() }),
     removeAccepting: async (jobId) => await jobs.remove({ _id: jobId, state: 'Accepting' }),
     page: async (query) => await findPage(jobs, query),
-    writeProgress: async (jobId, progress) => await writeProgress(jobs, jobId, progress),
+    writeProgress: async (jobId, progress) =>
+      await writeProgress(jobs, { jobId, progress, nowMs: clock.nowMs() }),
     findUndispatched: async (beforeMs, page) =>
       await findById(jobs, page, {
         state: { $in: ['Accepting', 'Pending'] },
@@ -115,10 +124,33 @@ export function openJobStore(database: Database, clock: Clock): JobStore {
       }),
     pageOpen: async (page) => await findById(jobs, page, { state: { $in: [...openStates] } }),
     pageAll: async (page) => await findById(jobs, page, {}),
+    runningIds: async (userId) =>
+      await jobs.findIds({ 'owner.user': userId, state: 'Running' }, runningMax),
+    countOpen: async (owner, query) => await countOpen(jobs, owner, query),
+    findOutdated: async (nowMs, limit) =>
+      await jobs.find({ keepUntilMs: { $lte: nowMs } }, { sort: { keepUntilMs: 1 }, limit }),
     getKey: async (id) => await keys.findById(id),
     insertKey: async (key) => await keys.insert(key),
     removeKey: async ({ _id, jobId }) => await keys.remove({ _id, jobId }),
   }
+}
+
+/** As many as one account can have holds for. */
+const runningMax = 1000
+
+export type OpenOwner = { readonly user: string } | { readonly department: string }
+export type OpenQuery = { readonly state: 'Waiting' | 'Running'; readonly countMax: number }
+
+const statesOf = { Waiting: ['Accepting', 'Pending'], Running: ['Running'] } as const
+
+async function countOpen(
+  jobs: Documents<JobRow>,
+  owner: OpenOwner,
+  { state, countMax }: OpenQuery,
+): Promise<number> {
+  const owned =
+    'user' in owner ? { 'owner.user': owner.user } : { 'owner.department': owner.department }
+  return await jobs.count({ ...owned, state: { $in: [...statesOf[state]] } }, countMax)
 }
 
 export function keyIdOf(userId: string, key: string): string {
@@ -160,11 +192,13 @@ async function findById(
   return await jobs.find({ ...filter, _id: { $gt: afterId } }, { sort: { _id: 1 }, limit })
 }
 
-async function writeProgress(
-  jobs: Documents<JobRow>,
-  jobId: string,
-  progress: NonNullable<JobRow['progress']>,
-) {
+type ProgressWrite = {
+  readonly jobId: string
+  readonly progress: NonNullable<JobRow['progress']>
+  readonly nowMs: number
+}
+
+async function writeProgress(jobs: Documents<JobRow>, { jobId, progress, nowMs }: ProgressWrite) {
   const { attempt, sequence } = progress
   const isOlder = [
     { progress: null },
@@ -172,7 +206,10 @@ async function writeProgress(
     { 'progress.attempt': attempt, 'progress.sequence': { $lt: sequence } },
   ]
   const filter = { _id: jobId, state: { $in: [...openStates] }, $or: isOlder }
-  return await jobs.findAndUpdate(filter, { $set: { progress }, $inc: { revision: 1 } })
+  return await jobs.findAndUpdate(filter, {
+    $set: { progress, updateTimeMs: nowMs },
+    $inc: { revision: 1 },
+  })
 }
 
 async function findPage(jobs: Documents<JobRow>, { rows, state, after, limit }: PageQuery) {

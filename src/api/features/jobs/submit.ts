@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Lister } from '../../../platform/kube/list-watch.ts'
 import { assert } from '../../../shared/assert.ts'
-import type { Clock } from '../../../shared/clock.ts'
 import type { Parameters } from '../../../shared/crd/generation-job.ts'
 import type { Department } from '../../../shared/crd/department.ts'
 import type { Model } from '../../../shared/crd/model.ts'
@@ -9,22 +8,25 @@ import type { Caller } from '../../../shared/domain/caller.ts'
 import { canonicalJson } from '../../../shared/domain/canonical-json.ts'
 import { newJobId, type RandomBytes } from '../../../shared/domain/job-id.ts'
 import { resolveParameters } from '../../../shared/domain/job-parameters.ts'
-import { isModelVisible } from '../../../shared/domain/known-model.ts'
+import { isModelAllowed, type RequestModels } from '../../../shared/domain/known-model.ts'
 import { AppError, type FieldError } from '../../../shared/errors.ts'
-import { jobsNamespace } from '../../../shared/names.ts'
 import type { JobRequest } from '../../../shared/wire/job-requests.ts'
+import { type DepartmentMemory, jobPolicyOf, modelUserOf } from '../departments/remember.ts'
+import { type OwnerLimitParts, readOwnerLimits } from '../limits/owner-limits.ts'
 import { type AcceptDeps, acceptRow, continueAccept, isRefusal } from './accept.ts'
 import { claimKey, lookUpKey } from './idempotency.ts'
 import { inputErrors, type InputReaders } from './inputs.ts'
+import { imageErrors, jobLimitsOf, requireDepartmentRoom } from './job-caps.ts'
 import { inputsOf, newRow } from './new-row.ts'
 import type { JobRow } from './row.ts'
 import { keyIdOf } from './store.ts'
 
 export type SubmitDeps = AcceptDeps &
-  InputReaders & {
+  InputReaders &
+  OwnerLimitParts & {
     readonly models: Pick<Lister<Model>, 'get'>
     readonly departments: Pick<Lister<Department>, 'get'>
-    readonly clock: Clock
+    readonly people: Pick<DepartmentMemory, 'departmentOf'>
     readonly random: () => number
     readonly randomBytes: RandomBytes
   }
@@ -74,36 +76,65 @@ async function acceptOrForget(
   }
 }
 
-/** All checks that need no write. Errors: `model.not_found`, `request.invalid`. */
+/**
+ * All checks that need no write.
+ * Errors: `model.not_found`, `request.invalid`, `limit.department_queue`.
+ */
 async function draftRow(
   deps: SubmitDeps,
   { caller, request }: Submission,
   jobId: string,
 ): Promise<JobRow> {
-  const model = deps.models.get(request.model)
-  if (model === undefined || !isModelVisible(model.spec, caller.department)) {
+  const findModel = await allowedModels(deps, caller.department)
+  const model = findModel(request.model)
+  if (model === null) {
     const fields = [{ path: '/model', message: 'there is no such model' }]
     throw new AppError('model.not_found', 'there is no such model', { fields })
   }
-  const parameters = resolve(deps, { caller, request }, model)
+  const loras = (request.parameters.loras ?? []).map(({ name }) => findModel(name))
+  const parameters = resolve(deps, { caller, request }, { model, loras })
+  const limits = await readOwnerLimits(deps, caller.userId)
   const owner = { department: caller.department, user: caller.userId }
-  const errors = await inputErrors(deps, { owner, inputs: inputsOf(request), parameters })
+  const errors = [
+    ...imageErrors(parameters, limits),
+    ...(await inputErrors(deps, { owner, inputs: inputsOf(request), parameters })),
+  ]
   if (errors.length > 0) throw invalidRequest(errors)
-  const namespace = deps.departments.get(caller.department)?.spec.namespace ?? jobsNamespace
-  const nowMs = deps.clock.nowMs()
-  return newRow({ jobId, caller, request, parameters, model, namespace, nowMs })
+  const department = deps.departments.get(caller.department)
+  const { namespace, embedRecipe } = await jobPolicyOf(deps.people, owner.department)
+  await requireDepartmentRoom(deps.store, department)
+  return newRow({
+    jobId,
+    caller,
+    request,
+    parameters,
+    model,
+    // While the resource is away, as after kubectl delete, the row still knows.
+    namespace: department?.spec.namespace ?? namespace,
+    limits: jobLimitsOf(limits),
+    embedRecipe,
+    nowMs: deps.clock.nowMs(),
+  })
+}
+
+/** Finds a Model that the department may use; any other is like one that does not exist. */
+async function allowedModels({ models, people }: SubmitDeps, department: string) {
+  const user = await modelUserOf(people, department)
+  return (name: string): Model | null => {
+    const model = models.get(name)
+    return model !== undefined && isModelAllowed(model, user) ? model : null
+  }
 }
 
 function resolve(
-  { models, random }: SubmitDeps,
+  { random }: SubmitDeps,
   { caller, request }: Pick<Submission, 'caller' | 'request'>,
-  model: Model,
+  models: RequestModels,
 ): Parameters {
   const { department, userId: user } = caller
   const { task, parameters } = request
   const wish = { owner: { department, user }, task, parameters, inputs: inputsOf(request) }
-  const loras = (parameters.loras ?? []).map(({ name }) => models.get(name) ?? null)
-  const resolution = resolveParameters(wish, { model, loras }, random)
+  const resolution = resolveParameters(wish, models, random)
   if (resolution.kind === 'Refused') throw invalidRequest(resolution.errors)
   return resolution.parameters
 }

@@ -24,6 +24,7 @@ export function toView(row: JobRow, linkObject: LinkObject): JobView {
     conditions: [...row.conditions],
     progress: toProgress(row),
     outputs: row.outputs.map((output) => toArtifact(output, linkObject)),
+    ...toKeeping(row),
     cost: toCost(row),
     revision: row.revision,
     creationTime: toTime(row.creationTimeMs),
@@ -47,6 +48,8 @@ export function toAcceptedView(row: JobRow, linkObject: LinkObject): JobView {
     conditions: [],
     progress: null,
     outputs: [],
+    keepUntilMs: null,
+    outputsRemovedTimeMs: null,
     chargedMicroCredits: null,
     revision: acceptedRevision,
     startTimeMs: null,
@@ -77,6 +80,15 @@ function toArtifact(
 function toCost({ price, chargedMicroCredits }: JobRow): JobView['cost'] {
   const charged = chargedMicroCredits === null ? null : formatCredits(chargedMicroCredits)
   return { held: formatCredits(price.microCredits), charged, basis: price.basis ?? null }
+}
+
+/** Until when there are links, or since when there are none any more. */
+function toKeeping({ keepUntilMs = null, outputsRemovedTimeMs = null }: JobRow) {
+  const isKept = keepUntilMs !== null && outputsRemovedTimeMs === null
+  return {
+    outputsExpireTime: isKept ? toTime(keepUntilMs) : null,
+    outputsRemovedTime: outputsRemovedTimeMs === null ? null : toTime(outputsRemovedTimeMs),
+  }
 }
 
 function toTime(ms: number): string {

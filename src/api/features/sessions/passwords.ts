@@ -1,28 +1,49 @@
 import { argon2, timingSafeEqual } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
-import { AppError } from '../../../shared/errors.ts'
+import { createFairLimit } from './fair-limit.ts'
 
 /** RFC 9106 argon2id at 46 MiB and one pass: one of the settings that ASVS 5.0 appendix C lists. */
 const cost = { memory: 47_104, passes: 1, parallelism: 1, tagLength: 32 } as const
 const saltBytes = 16
-/** Each hash takes a core for about 50 ms and 46 MiB: more at once only makes all of them late. */
-const concurrentMax = 2
-const waitingMax = 32
+/**
+ * Each hash takes a core for about 50 ms and 46 MiB, and one of the four threads of libuv, which
+ * files and name lookups need as well. One core is left for everything else.
+ */
+const concurrentMax = Math.max(1, Math.min(2, availableParallelism() - 1))
+const limits = { concurrentMax, waitingMax: 64, waitingPerSenderMax: 8 } as const
 
 const derive = promisify(argon2)
 
 export type Passwords = {
   /** A PHC string: `$argon2id$v=19$m=…,t=…,p=…$salt$hash`. */
-  readonly hash: (password: string) => Promise<string>
-  /** Does the same work for `null`, an account that does not exist, and says false. */
-  readonly verify: (password: string, phc: string | null) => Promise<boolean>
+  readonly hash: (password: string, from?: string) => Promise<string>
+  /**
+   * Does the same work for `null`, an account that does not exist, and says false. `from` is the
+   * address of the request: the work is shared fairly between addresses. Without it the request
+   * stands for itself.
+   */
+  readonly verify: (password: string, phc: string | null, from?: string) => Promise<boolean>
+  /**
+   * The same for a person who is looked up when their turn comes: a flood of tries, most of which
+   * are refused, does not reach the database.
+   */
+  readonly verifyFound: <Person extends Hashed>(
+    password: string,
+    find: () => Promise<Person | null>,
+    from: string,
+  ) => Promise<{ readonly person: Person | null; readonly matches: boolean }>
 }
 
+type Hashed = { readonly passwordHash: string | null }
+
 export function createPasswords(randomBytes: (size: number) => Uint8Array): Passwords {
-  const limited = limitConcurrency({ concurrentMax, waitingMax })
-  const hash = async (password: string): Promise<string> => {
+  const { run } = createFairLimit(limits)
+  let strangers = 0
+  const stranger = (): string => `stranger ${(strangers += 1)}`
+  const hash = async (password: string, from = stranger()): Promise<string> => {
     const salt = randomBytes(saltBytes)
-    const tag = await limited(() => deriveTag(password, { ...cost, salt }))
+    const tag = await run(from, () => deriveTag(password, { ...cost, salt }))
     return formatPhc({ ...cost, salt, tag })
   }
   const decoy = formatPhc({
@@ -30,13 +51,20 @@ export function createPasswords(randomBytes: (size: number) => Uint8Array): Pass
     salt: randomBytes(saltBytes),
     tag: randomBytes(cost.tagLength),
   })
+  const matches = async (password: string, phc: string | null): Promise<boolean> => {
+    const stored = parsePhc(phc ?? decoy)
+    const tag = await deriveTag(password, stored)
+    return timingSafeEqual(tag, stored.tag) && phc !== null
+  }
   return {
     hash,
-    verify: async (password, phc) => {
-      const stored = parsePhc(phc ?? decoy)
-      const tag = await limited(() => deriveTag(password, stored))
-      return timingSafeEqual(tag, stored.tag) && phc !== null
-    },
+    verify: async (password, phc, from = stranger()) =>
+      await run(from, async () => await matches(password, phc)),
+    verifyFound: async (password, find, from) =>
+      await run(from, async () => {
+        const person = await find()
+        return { person, matches: await matches(password, person?.passwordHash ?? null) }
+      }),
   }
 }
 
@@ -78,36 +106,4 @@ function parsePhc(phc: string): Stored {
 
 function unpadded(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64').replaceAll('=', '')
-}
-
-type Limit = { readonly concurrentMax: number; readonly waitingMax: number }
-
-/** Runs at most so many at once, lets so many wait, and answers `rate.limited` beyond that. */
-export function limitConcurrency(limit: Limit): <T>(work: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = []
-  let running = 0
-  const enter = async (): Promise<void> => {
-    if (running < limit.concurrentMax) {
-      running += 1
-      return
-    }
-    if (waiting.length >= limit.waitingMax) {
-      throw new AppError('rate.limited', 'too many sign-ins at once', { retryAfterSeconds: 2 })
-    }
-    await new Promise<void>((resolve) => waiting.push(resolve))
-  }
-  /** A place goes straight to the one who waits longest, so that nobody can slip in between. */
-  const leave = (): void => {
-    const next = waiting.shift()
-    if (next === undefined) running -= 1
-    else next()
-  }
-  return async (work) => {
-    await enter()
-    try {
-      return await work()
-    } finally {
-      leave()
-    }
-  }
 }

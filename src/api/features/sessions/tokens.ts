@@ -1,91 +1,92 @@
 import {
-  calculateJwkThumbprint,
   type CryptoKey,
-  importJWK,
-  type JWK,
-  type JWTVerifyOptions,
+  type JWTHeaderParameters,
   jwtVerify,
+  type JWTVerifyOptions,
   SignJWT,
 } from 'jose'
 import { z } from 'zod'
 import { labelName } from '../../../shared/crd/common.ts'
 import type { Clock } from '../../../shared/clock.ts'
-import { AppError } from '../../../shared/errors.ts'
+import { AppError, isAppError } from '../../../shared/errors.ts'
+import { type KeyRing, signingAlgorithm } from '../signing-keys/key-ring.ts'
 
-export const accessTokenSeconds = 3600
-const algorithm = 'EdDSA'
 /** RFC 9068: keeps every other kind of token of this issuer from passing as an access token. */
 const tokenType = 'at+jwt'
 const audience = 'atelier-api'
+/** How far the clocks of two replicas may differ. */
 const clockToleranceSeconds = 5
+/** RFC 7515 lets a header bring or name its own key. Ours are the only ones that count. */
+const foreignKeyParameters = ['jku', 'jwk', 'x5u', 'x5c', 'x5t', 'x5t#S256'] as const
 
-export type TokenOptions = {
-  /** Ed25519 private key of the secrets folder. */
-  readonly key: JWK
+export type TokenParts = {
+  readonly keys: Pick<KeyRing, 'signer' | 'find'>
   readonly issuer: string
   readonly clock: Clock
   readonly newId: () => string
 }
 
-export type Tokens = {
-  readonly sign: (userId: string) => Promise<string>
-  /** Throws `auth.invalid_token` for everything but a live access token of ours. */
-  readonly verify: (token: string) => Promise<VerifiedToken>
+export type TokenFacts = {
+  readonly userId: string
+  readonly sessionId: string
+  readonly expiresMs: number
 }
-export type VerifiedToken = { readonly userId: string; readonly expiresMs: number }
 
-const claims = z.object({ sub: labelName, exp: z.int() })
+/** Access tokens: JWTs that name a person and a session, signed with the newest active key. */
+export type Tokens = {
+  readonly sign: (facts: TokenFacts) => Promise<string>
+  /**
+   * Whether it is a token of ours and its time is now; who it names must be asked elsewhere.
+   * Throws `auth.invalid_token` for everything else.
+   */
+  readonly verify: (token: string) => Promise<TokenFacts>
+}
 
-/**
- * Access tokens: JWTs signed with one Ed25519 key. The key is ours alone, so a `kid`, `jku` or
- * `jwk` in a header chooses nothing; it must simply name our key.
- */
-export async function createTokens(options: TokenOptions): Promise<Tokens> {
-  const { issuer, clock, newId } = options
-  const { d: _secret, ...publicJwk } = options.key
-  const privateKey = await importKey(options.key)
-  const publicKey = await importKey(publicJwk)
-  const keyId = await calculateJwkThumbprint(publicJwk)
-  const sign = async (userId: string): Promise<string> => {
-    const nowSeconds = Math.floor(clock.nowMs() / 1000)
-    return new SignJWT()
-      .setProtectedHeader({ alg: algorithm, typ: tokenType, kid: keyId })
-      .setIssuer(issuer)
-      .setAudience(audience)
-      .setSubject(userId)
-      .setJti(newId())
-      .setIssuedAt(nowSeconds)
-      .setExpirationTime(nowSeconds + accessTokenSeconds)
-      .sign(privateKey)
+const claims = z.object({ sub: labelName, sid: labelName, exp: z.int() })
+
+export function createTokens({ keys, issuer, clock, newId }: TokenParts): Tokens {
+  const findKey = async (header: JWTHeaderParameters): Promise<CryptoKey> => {
+    const brought = foreignKeyParameters.some((name) => header[name] !== undefined)
+    const key = brought || header.kid === undefined ? null : await keys.find(header.kid)
+    if (key === null) throw new Error('no key of ours')
+    return key
   }
-  const verify = async (token: string): Promise<VerifiedToken> => {
-    try {
-      const checks = checksAt(clock, issuer)
-      const { payload, protectedHeader } = await jwtVerify(token, publicKey, checks)
-      if (protectedHeader.kid !== keyId) throw new Error('another key')
-      const { sub, exp } = claims.parse(payload)
-      return { userId: sub, expiresMs: exp * 1000 }
-    } catch (cause) {
-      throw new AppError('auth.invalid_token', 'the token is not valid or has expired', { cause })
-    }
+  return {
+    sign: async ({ userId, sessionId, expiresMs }) => {
+      const nowSeconds = Math.floor(clock.nowMs() / 1000)
+      const { keyId, privateKey } = await keys.signer()
+      return await new SignJWT({ sid: sessionId })
+        .setProtectedHeader({ alg: signingAlgorithm, typ: tokenType, kid: keyId })
+        .setIssuer(issuer)
+        .setAudience(audience)
+        .setSubject(userId)
+        .setJti(newId())
+        .setIssuedAt(nowSeconds)
+        .setNotBefore(nowSeconds)
+        .setExpirationTime(Math.floor(expiresMs / 1000))
+        .sign(privateKey)
+    },
+    verify: async (token) => {
+      try {
+        const { payload } = await jwtVerify(token, findKey, checksAt(clock, issuer))
+        const { sub, sid, exp } = claims.parse(payload)
+        return { userId: sub, sessionId: sid, expiresMs: exp * 1000 }
+      } catch (cause) {
+        if (isAppError(cause)) throw cause
+        throw new AppError('auth.invalid_token', 'the token is not valid or has expired', { cause })
+      }
+    },
   }
-  return { sign, verify }
 }
 
 function checksAt(clock: Clock, issuer: string): JWTVerifyOptions {
   return {
-    algorithms: [algorithm],
+    algorithms: [signingAlgorithm],
     issuer,
     audience,
     typ: tokenType,
-    requiredClaims: ['sub', 'exp', 'iat', 'jti'],
+    requiredClaims: ['sub', 'sid', 'exp', 'nbf', 'iat', 'jti'],
     clockTolerance: clockToleranceSeconds,
     currentDate: new Date(clock.nowMs()),
   }
-}
-
-async function importKey(jwk: JWK): Promise<CryptoKey> {
-  const key = await importJWK(jwk, algorithm)
-  if (key instanceof Uint8Array) throw new Error('token-key.json is not an Ed25519 key')
-  return key
 }

@@ -1,75 +1,100 @@
-import { createHash } from 'node:crypto'
 import type { Clock } from '../../../shared/clock.ts'
 import type { Caller } from '../../../shared/domain/caller.ts'
-import { requirePermission } from '../../../shared/domain/permissions.ts'
+import { passwordFault } from '../../../shared/domain/password-fault.ts'
+import { permissionsOf, requirePermission } from '../../../shared/domain/permissions.ts'
 import { formatCredits } from '../../../shared/domain/price.ts'
 import { AppError } from '../../../shared/errors.ts'
-import type { ProfileView, UserView } from '../../../shared/wire/sessions.ts'
+import type {
+  PasswordChangeRequest,
+  ProfileChangeRequest,
+  ProfileView,
+} from '../../../shared/wire/users.ts'
 import type { AccountService } from '../accounts/service.ts'
+import type { Passwords } from '../sessions/passwords.ts'
+import { decidePassword, decideProfile } from './decisions.ts'
+import type { PersonChanges } from './person-changes.ts'
 import type { UserRow, UserStore } from './store.ts'
+import { toPersonView } from './views.ts'
 
-/** How long a changed role may go unnoticed; spares a read on every request. */
-const callerAgeMsMax = 5000
-const cachedCallersMax = 10_000
-
+/** What people do with their own account. */
 export type UserService = {
-  /** The caller's own profile and balance. */
+  /** The caller's own profile, permissions and balance. */
   readonly getProfile: (caller: Caller) => Promise<ProfileView>
-  /** For signing in only. */
-  readonly findForSignIn: (email: string) => Promise<UserRow | null>
-  /** The caller that a verified token stands for. Throws `auth.invalid_token` when they are gone. */
-  readonly findCaller: (userId: string) => Promise<Caller>
+  readonly updateProfile: (caller: Caller, change: ProfileChangeRequest) => Promise<ProfileView>
+  /**
+   * Sets a new password and signs out everywhere else. Errors: `auth.invalid_credentials` when the
+   * current one is wrong or there is none, `request.invalid` when the new one is easy to guess.
+   */
+  readonly changePassword: (caller: Caller, request: PasswordChangeRequest) => Promise<void>
 }
 
 export type UserParts = {
-  readonly users: UserStore
+  readonly users: Pick<UserStore, 'find'>
   readonly accounts: Pick<AccountService, 'balance'>
+  readonly personChanges: PersonChanges
+  readonly passwords: Passwords
   readonly clock: Clock
 }
 
-export function createUserService({ users, accounts, clock }: UserParts): UserService {
-  const findCaller = rememberCallers(users, clock)
+export function createUserService(parts: UserParts): UserService {
+  const { users, personChanges } = parts
   return {
     getProfile: async (caller) => {
       requirePermission(caller, 'users.read_self')
-      const [row, balance] = await Promise.all([
-        users.find(caller.userId),
-        accounts.balance(caller),
-      ])
-      if (row === null) throw unknownUser()
-      return { ...toUserView(row), balance: formatCredits(balance.availableMicroCredits) }
+      const row = await users.find(caller.userId)
+      if (row === null) throw new AppError('user.not_found', 'you are not there any more')
+      return await viewProfile(parts, caller, row)
     },
-    findForSignIn: async (email) => await users.find(userIdOf(email)),
-    findCaller,
+    updateProfile: async (caller, change) => {
+      requirePermission(caller, 'users.update_self')
+      const decide = (row: UserRow) => decideProfile(row, change)
+      const row = await personChanges.apply(caller.userId, caller, decide)
+      return await viewProfile(parts, caller, row)
+    },
+    changePassword: async (caller, request) => {
+      requirePermission(caller, 'users.update_self')
+      await changePassword(parts, caller, request)
+    },
   }
 }
 
-/** An RFC 1123 label that follows from the address alone. */
-export function userIdOf(email: string): string {
-  const digest = createHash('sha256').update(email.toLowerCase()).digest('hex')
-  return `u-${digest.slice(0, 24)}`
-}
-
-export function toUserView({ _id, email, name, role, department }: UserRow): UserView {
-  return { id: _id, email, name, role, department }
-}
-
-type Remembered = { readonly caller: Caller; readonly untilMs: number }
-
-function rememberCallers(users: UserStore, clock: Clock): (userId: string) => Promise<Caller> {
-  const remembered = new Map<string, Remembered>()
-  return async (userId) => {
-    const known = remembered.get(userId)
-    if (known !== undefined && known.untilMs > clock.nowMs()) return known.caller
-    const row = await users.find(userId)
-    if (row === null) throw unknownUser()
-    const caller = { userId, role: row.role, department: row.department }
-    if (remembered.size >= cachedCallersMax) remembered.clear()
-    remembered.set(userId, { caller, untilMs: clock.nowMs() + callerAgeMsMax })
-    return caller
+async function viewProfile(
+  { accounts, clock }: UserParts,
+  caller: Caller,
+  row: UserRow,
+): Promise<ProfileView> {
+  const balance = await accounts.balance(caller)
+  const permissions = permissionsOf(row.role).filter((one) => caller.scopes?.includes(one) ?? true)
+  return {
+    ...toPersonView(row, clock.nowMs()),
+    permissions,
+    balance: formatCredits(balance.availableMicroCredits),
   }
 }
 
-function unknownUser(): AppError {
-  return new AppError('auth.invalid_token', 'the user of this token does not exist any more')
+async function changePassword(
+  { users, personChanges, passwords }: UserParts,
+  caller: Caller,
+  { currentPassword, newPassword }: PasswordChangeRequest,
+): Promise<void> {
+  const known = await users.find(caller.userId)
+  const verified = known?.passwordHash ?? null
+  if (known === null || !(await passwords.verify(currentPassword, verified))) throw wrongPassword()
+  const fault = passwordFault(newPassword, known)
+  if (fault !== null) throw weakPassword(fault)
+  const passwordHash = await passwords.hash(newPassword)
+  await personChanges.apply(caller.userId, caller, (row) => {
+    // Somebody else may have set another password since this one was verified.
+    if (row.passwordHash !== verified) throw wrongPassword()
+    return decidePassword(passwordHash, caller.sessionId ?? null)
+  })
+}
+
+function weakPassword(message: string): AppError {
+  const fields = [{ path: '/newPassword', message }]
+  return new AppError('request.invalid', 'not valid: /newPassword', { fields })
+}
+
+function wrongPassword(): AppError {
+  return new AppError('auth.invalid_credentials', 'the current password is not right')
 }

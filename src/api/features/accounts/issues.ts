@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto'
+import type { Clock } from '../../../shared/clock.ts'
+import { accountIdOf, type Caller } from '../../../shared/domain/caller.ts'
+import { requirePermission } from '../../../shared/domain/permissions.ts'
+import { formatCredits, parseCredits } from '../../../shared/domain/price.ts'
+import { AppError } from '../../../shared/errors.ts'
+import type { BalanceView, IssueRequest } from '../../../shared/wire/credits.ts'
+import type { AuditTrail } from '../audit-log/trail.ts'
+import type { DepartmentStore } from '../departments/store.ts'
+import type { UserStore } from '../users/store.ts'
+import type { AccountService } from './service.ts'
+
+export type IssueService = {
+  /**
+   * Gives credits to a department or to one of its people. The same key and body again issue
+   * nothing. Errors: `department.not_found`, `user.not_found`, `request.invalid` for an expiry in
+   * the past, `idempotency.mismatch`.
+   */
+  readonly issue: (caller: Caller, key: string, request: IssueRequest) => Promise<BalanceView>
+}
+
+export type IssueParts = {
+  readonly accounts: Pick<AccountService, 'issue'>
+  readonly users: Pick<UserStore, 'find'>
+  readonly departments: Pick<DepartmentStore, 'find'>
+  readonly trail: AuditTrail
+  readonly clock: Clock
+}
+
+export function createIssueService(parts: IssueParts): IssueService {
+  return {
+    issue: async (caller, key, request) => {
+      requirePermission(caller, 'credits.issue')
+      await requireOwner(parts, request)
+      const { department, user, credits } = request
+      const accountId = accountIdOf({ department, user })
+      // The ledger has the movement itself; this says who wanted it and from where.
+      const target = { kind: 'Account', id: accountId, department }
+      await parts.trail.append(caller, { action: 'credits.issued', target, after: { credits } })
+      const balance = await parts.accounts.issue({
+        accountId,
+        issueId: issueIdOf(caller, key, accountId),
+        microCredits: parseCredits(credits),
+        expiresMs: expiryOf(request, parts.clock.nowMs()),
+      })
+      return {
+        department,
+        user: user ?? null,
+        available: formatCredits(balance.availableMicroCredits),
+        held: formatCredits(balance.heldMicroCredits),
+        spent: formatCredits(balance.spentMicroCredits),
+      }
+    },
+  }
+}
+
+async function requireOwner(
+  { users, departments }: IssueParts,
+  { department, user }: IssueRequest,
+): Promise<void> {
+  if ((await departments.find(department)) === null) {
+    throw new AppError('department.not_found', `there is no department ${department}`)
+  }
+  if (user === undefined) return
+  const person = await users.find(user)
+  const isMember = person?.department === department && person.role !== 'guest'
+  if (person?.state === 'Active' && isMember) return
+  throw new AppError('user.not_found', `${department} has no member ${user}`)
+}
+
+function expiryOf({ expiresTime }: IssueRequest, nowMs: number): number | null {
+  if (expiresTime === null) return null
+  const expiresMs = Date.parse(expiresTime)
+  if (expiresMs > nowMs) return expiresMs
+  const fields = [{ path: '/expiresTime', message: 'is in the past' }]
+  throw new AppError('request.invalid', 'not valid: /expiresTime', { fields })
+}
+
+/** One key may issue to several accounts: each is an issue of its own. */
+function issueIdOf({ userId }: Caller, key: string, accountId: string): string {
+  const text = JSON.stringify([userId, key, accountId])
+  return `rest:${createHash('sha256').update(text).digest('hex').slice(0, 40)}`
+}

@@ -1,0 +1,150 @@
+import type { Clock } from '../../../shared/clock.ts'
+import type { Caller } from '../../../shared/domain/caller.ts'
+import type { RandomBytes } from '../../../shared/domain/job-id.ts'
+import { isAllowed, keyScopes, requirePermission } from '../../../shared/domain/permissions.ts'
+import { AppError, type FieldError } from '../../../shared/errors.ts'
+import type { ApiKeyRequest, ApiKeyView, NewApiKeyView } from '../../../shared/wire/api-keys.ts'
+import type { Page, PageQuery } from '../../../shared/wire/pages.ts'
+import { pageOf } from '../../pages.ts'
+import type { AuditFacts } from '../audit-log/entry.ts'
+import type { AuditTrail } from '../audit-log/trail.ts'
+import type { IdentityChanges } from '../users/identity-changes.ts'
+import { newApiKeyText } from './key-text.ts'
+import type { ApiKeyRow, ApiKeyStore } from './store.ts'
+
+/** Keys of one person that are good; revoked and expired ones do not count. */
+const keysMax = 50
+/** With those that expired and are still shown. */
+const listedMax = 1000
+
+export type ApiKeyService = {
+  /** Errors: `request.invalid` for scopes beyond the caller's own, `api_key.limit`. */
+  readonly create: (caller: Caller, request: ApiKeyRequest) => Promise<NewApiKeyView>
+  /** The caller's own keys, oldest first; revoked ones are gone. */
+  readonly list: (caller: Caller, query: PageQuery) => Promise<Page<ApiKeyView>>
+  /** Ends one of the caller's own keys. Throws `api_key.not_found`. */
+  readonly revoke: (caller: Caller, keyId: string) => Promise<void>
+}
+
+export type ApiKeyParts = {
+  readonly store: ApiKeyStore
+  readonly trail: AuditTrail
+  readonly changes: Pick<IdentityChanges, 'publish'>
+  readonly clock: Clock
+  readonly newId: () => string
+  readonly randomBytes: RandomBytes
+}
+
+export function createApiKeyService(parts: ApiKeyParts): ApiKeyService {
+  return {
+    create: async (caller, request) => {
+      requirePermission(caller, 'api_keys.manage')
+      refuseFaults(findFaults(caller, request, parts.clock.nowMs()))
+      return await create(parts, caller, request)
+    },
+    list: async (caller, query) => {
+      requirePermission(caller, 'api_keys.manage')
+      const rows = await parts.store.listUnrevoked(caller.userId, listedMax)
+      const { items, next } = pageOf(rows, query, ({ _id }) => _id)
+      return { items: items.map(toView), next }
+    },
+    revoke: async (caller, keyId) => {
+      requirePermission(caller, 'api_keys.manage')
+      if (await revoke(parts, caller, keyId)) return
+      throw new AppError('api_key.not_found', 'you have no API key with this id')
+    },
+  }
+}
+
+function findFaults(caller: Caller, request: ApiKeyRequest, nowMs: number): FieldError[] {
+  const faults = request.scopes.flatMap((scope, index) =>
+    isAllowed(caller.role, scope)
+      ? []
+      : [{ path: `/scopes/${index}`, message: 'is not included in your role' }],
+  )
+  const { expiresTime } = request
+  const isPast = expiresTime !== null && Date.parse(expiresTime) <= nowMs
+  return isPast ? [...faults, { path: '/expiresTime', message: 'must be in the future' }] : faults
+}
+
+function refuseFaults(fields: readonly FieldError[]): void {
+  if (fields.length === 0) return
+  const names = fields.map(({ path }) => path).slice(0, 3)
+  throw new AppError('request.invalid', `not valid: ${names.join(', ')}`, { fields })
+}
+
+async function create(
+  parts: ApiKeyParts,
+  caller: Caller,
+  { name, scopes, expiresTime }: ApiKeyRequest,
+): Promise<NewApiKeyView> {
+  const { store, trail, clock, newId, randomBytes } = parts
+  const { userId } = caller
+  if ((await countLive(parts, userId)) >= keysMax) throw tooMany()
+  const keyId = newId()
+  const { text, hash } = newApiKeyText(keyId, randomBytes)
+  const granted = keyScopes.filter((scope) => scopes.includes(scope))
+  const after = { name, scopes: granted.join(' '), expiresTime }
+  const facts = { action: 'api_key.created', target: targetOf(caller, keyId), after } as const
+  const row: ApiKeyRow = {
+    _id: keyId,
+    userId,
+    name,
+    hash,
+    scopes: granted,
+    creationTimeMs: clock.nowMs(),
+    expiresMs: expiresTime === null ? null : Date.parse(expiresTime),
+    lastUseMs: null,
+    revokedMs: null,
+    auditOutbox: [trail.entry(caller, facts)],
+  }
+  if (!(await store.insert(row))) throw new Error('an API key id was made twice')
+  await trail.relay(store, row)
+  // Others may have been made at the same time: then none of those over the limit stays.
+  if ((await countLive(parts, userId)) <= keysMax) return { ...toView(row), key: text }
+  await revoke(parts, caller, keyId)
+  throw tooMany()
+}
+
+async function countLive({ store, clock }: ApiKeyParts, userId: string): Promise<number> {
+  const nowMs = clock.nowMs()
+  const rows = await store.listUnrevoked(userId, listedMax)
+  return rows.filter(({ expiresMs }) => (expiresMs ?? Infinity) > nowMs).length
+}
+
+function tooMany(): AppError {
+  const details = { limit: keysMax }
+  return new AppError('api_key.limit', 'revoke a key that you do not use any more', { details })
+}
+
+async function revoke(parts: ApiKeyParts, caller: Caller, keyId: string): Promise<boolean> {
+  const { store, trail, changes, clock } = parts
+  const { userId } = caller
+  const facts = { action: 'api_key.revoked', target: targetOf(caller, keyId) } as const
+  const audit = trail.entry(caller, facts)
+  const row = await store.revoke(keyId, { userId, revokedMs: clock.nowMs(), audit })
+  if (row === null) return false
+  changes.publish({ kind: 'ApiKey', keyId, userId })
+  await trail.relay(store, row)
+  return true
+}
+
+function targetOf({ department }: Caller, keyId: string): AuditFacts['target'] {
+  return { kind: 'ApiKey', id: keyId, department }
+}
+
+function toView(row: ApiKeyRow): ApiKeyView {
+  const { _id, name, scopes, creationTimeMs, expiresMs, lastUseMs } = row
+  return {
+    id: _id,
+    name,
+    scopes: [...scopes],
+    creationTime: new Date(creationTimeMs).toISOString(),
+    expiresTime: toTime(expiresMs),
+    lastUseTime: toTime(lastUseMs),
+  }
+}
+
+function toTime(timeMs: number | null): string | null {
+  return timeMs === null ? null : new Date(timeMs).toISOString()
+}

@@ -1,0 +1,46 @@
+import type { Caller, Origin } from '../../../shared/domain/caller.ts'
+import type { SessionEnd, SessionKeeper } from './contract.ts'
+import { type SessionParts, sessionsMax } from './parts.ts'
+import type { SessionRow } from './store.ts'
+
+export type EndWish = {
+  readonly reason: SessionEnd
+  readonly by: Caller | string
+  /** When `by` is not a person. */
+  readonly origin?: Origin | undefined
+}
+
+/** Ends one session and makes every replica forget it. False when it had ended. */
+export async function endSession(
+  { store, trail, changes, clock, directory }: SessionParts,
+  { _id, userId }: Pick<SessionRow, '_id' | 'userId'>,
+  { reason, by, origin }: EndWish,
+): Promise<boolean> {
+  const department = (await directory.find(userId))?.department ?? null
+  const audit = trail.entry(by, {
+    action: reason === 'Reused' ? 'session.reuse_detected' : 'session.ended',
+    target: { kind: 'User', id: userId, department },
+    after: { sessionId: _id, reason },
+    origin,
+  })
+  const row = await store.end(_id, { endedMs: clock.nowMs(), endReason: reason, audit })
+  changes.publish({ kind: 'Session', sessionId: _id, userId })
+  if (row !== null) await trail.relay(store, row)
+  return row !== null
+}
+
+const roundsMax = 20
+
+/** Ends all sessions of a person but one; also those that began while it worked. */
+export async function endAllSessions(
+  parts: SessionParts,
+  { userId, keepSessionId, reason, by }: Parameters<SessionKeeper['endAll']>[0],
+): Promise<void> {
+  const options = { nowMs: parts.clock.nowMs(), limit: sessionsMax }
+  for (let round = 0; round < roundsMax; round += 1) {
+    const live = await parts.store.listLive(userId, options)
+    const ending = live.filter(({ _id }) => _id !== keepSessionId)
+    if (ending.length === 0) return
+    for (const row of ending) await endSession(parts, row, { reason, by })
+  }
+}

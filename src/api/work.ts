@@ -1,0 +1,58 @@
+import type { FeatureGroup } from './feature-group.ts'
+import { createIssueService } from './features/accounts/issues.ts'
+import { registerAccountRoutes } from './features/accounts/routes.ts'
+import { registerArtifactRoutes } from './features/artifacts/routes.ts'
+import { createArtifactService } from './features/artifacts/service.ts'
+import { registerUploadRoutes } from './features/artifacts/upload-routes.ts'
+import { openUploadUsage, repairUsageTask } from './features/artifacts/upload-usage.ts'
+import { createUploadService } from './features/artifacts/uploads.ts'
+import { registerAuditLogRoutes } from './features/audit-log/routes.ts'
+import { createAuditLogService } from './features/audit-log/service.ts'
+import { registerDepartmentRoutes } from './features/departments/routes.ts'
+import { createDepartmentService } from './features/departments/service.ts'
+import { registerJobRoutes } from './features/jobs/routes.ts'
+import { registerLimitRoutes } from './features/limits/routes.ts'
+import { createLimitService } from './features/limits/service.ts'
+import { registerModelRoutes } from './features/models/routes.ts'
+import { createModelService } from './features/models/service.ts'
+import { registerNotificationRoutes } from './features/notifications/routes.ts'
+import { createNotificationService } from './features/notifications/service.ts'
+import { registerSchedulerRoutes } from './features/schedulers/routes.ts'
+import { registerSettingsRoutes } from './features/settings/routes.ts'
+import { createSettingsService } from './features/settings/service.ts'
+import { registerSystemRoutes } from './features/system/routes.ts'
+import { createSystemService } from './features/system/service.ts'
+import type { PublicApiDeps } from './public-deps.ts'
+import type { JobWatch } from './realtime/watch-job.ts'
+
+/** What people work with: departments, models, jobs and pictures, and what is said about them. */
+export function openWork(deps: PublicApiDeps & { readonly watch: JobWatch }): FeatureGroup {
+  const { core, clock, metrics, watch } = deps
+  const { people, accounts, jobs } = core
+  const uploadUsage = openUploadUsage(core.database, core.pictures)
+  const uploads = createUploadService({ ...core, uploadUsage, clock })
+  const departments = createDepartmentService({
+    ...people,
+    resources: core.departments,
+    sync: core.departmentSync,
+    clock,
+  })
+  return {
+    routes: [
+      (app) => registerDepartmentRoutes(app, departments),
+      (app) => registerModelRoutes(app, createModelService(core.models, people)),
+      (app) => registerJobRoutes(app, { jobs, watch, metrics }),
+      (app) => registerArtifactRoutes(app, createArtifactService({ ...deps, ...core })),
+      (app) => registerUploadRoutes(app, { uploads, metrics }),
+      registerSchedulerRoutes,
+      (app) => registerLimitRoutes(app, createLimitService({ ...core, uploadUsage, clock })),
+      (app) => registerAccountRoutes(app, createIssueService({ ...people, accounts, clock })),
+      (app) =>
+        registerNotificationRoutes(app, createNotificationService(people.notifications, clock)),
+      (app) => registerSettingsRoutes(app, createSettingsService(people)),
+      (app) => registerAuditLogRoutes(app, createAuditLogService(people)),
+      (app) => registerSystemRoutes(app, createSystemService(core.audit)),
+    ],
+    leaderTasks: [repairUsageTask(uploadUsage)],
+  }
+}
