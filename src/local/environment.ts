@@ -7,6 +7,7 @@ import { cacheFolder, runStep } from './bootstrap/steps.mjs'
 import { type DatabasePlan, planDatabase, startDatabase } from './components/database.ts'
 import { startKubernetes } from './components/kubernetes.ts'
 import { type KubernetesPrograms, resolveKubernetes } from './components/kubernetes-programs.ts'
+import { type MailCatcher, startMailCatcher } from './components/mail-catcher.ts'
 import { planRedis, type RedisPlan, startRedis } from './components/redis.ts'
 import { type DemoAccounts, makeDemoAccounts } from './demo-accounts.ts'
 import { applyPlatform } from './manifests.ts'
@@ -101,6 +102,9 @@ export type AtelierOptions = Pick<Foundation, 'kubeconfigPath' | 'redisUrl'> & {
   readonly signal: AbortSignal
   /** Default: two nodes of two GPUs. */
   readonly nodes?: { readonly count: number; readonly gpus: number }
+  readonly clock: Clock
+  /** Told of each mail that the api sends, with its code. */
+  readonly printMail: (line: string) => void
   /** Packs that come with the inference image. Default: those of the project. */
   readonly modelsFolder?: string
 }
@@ -111,14 +115,16 @@ export type Atelier = {
   /** Base addresses of /healthz, /readyz and /metrics. */
   readonly metricsUrls: Readonly<Record<'api' | 'controller' | 'nodeAgent', string>>
   readonly accounts: DemoAccounts
+  /** The newest mail to an address, waiting for it; no mail is returned twice. */
+  readonly mailTo: MailCatcher['mailTo']
   readonly api: Restartable
   readonly controller: Restartable
   readonly nodeAgent: Restartable
-  /** Stops the three, in this order: controller, node agent with its pods, api. */
+  /** Stops controller, node agent with its pods, api and mail catcher, in this order. */
   readonly stop: () => Promise<void>
 }
 
-/** Starts api, controller and node agent, each with its own identity, on given parts. */
+/** Starts api, controller and node agent, each with its own identity, and the mail catcher. */
 export async function startAtelier(
   supervisor: Supervisor,
   options: AtelierOptions,
@@ -126,14 +132,20 @@ export async function startAtelier(
   const stopping = new AbortController()
   const signal = AbortSignal.any([options.signal, stopping.signal])
   const client = openAdminClient(options.kubeconfigPath)
-  const settings = await prepare(client, { ...options, signal })
+  const { folder, ports } = options
+  const catcher = await startMailCatcher({
+    port: ports.smtp,
+    folder: join(folder, 'mails'),
+    clock: options.clock,
+    print: options.printMail,
+  })
+  const settings = await prepare(client, { ...options, smtpUrl: catcher.url, signal })
   const accounts = await makeDemoAccounts(settings.demoAccountsFile)
   const [api, controller, nodeAgent] = await Promise.all([
     startRestartable(supervisor, apiSpec(settings)),
     startRestartable(supervisor, controllerSpec(settings)),
     startRestartable(supervisor, nodeAgentSpec(settings)),
   ])
-  const { ports } = options
   return {
     apiUrl: urlOf(ports.api),
     internalUrl: urlOf(ports.apiInternal),
@@ -143,12 +155,13 @@ export async function startAtelier(
       nodeAgent: urlOf(ports.nodeAgentMetrics),
     },
     accounts,
+    mailTo: catcher.mailTo,
     api,
     controller,
     nodeAgent,
     stop: async () => {
       stopping.abort()
-      for (const part of [controller, nodeAgent, api]) await part.stop()
+      for (const part of [controller, nodeAgent, api, catcher]) await part.stop()
       await client.close()
     },
   }
@@ -158,7 +171,10 @@ export function openAdminClient(kubeconfigPath: string): KubeClient {
   return openKubeClient({ kubeconfigPath, userAgent: 'atelier-local' })
 }
 
-async function prepare(client: KubeClient, options: AtelierOptions): Promise<ProductSettings> {
+async function prepare(
+  client: KubeClient,
+  options: AtelierOptions & Pick<ProductSettings, 'smtpUrl'>,
+): Promise<ProductSettings> {
   const { folder, ports, signal } = options
   const files = await keepServiceAccountFiles(client, {
     adminKubeconfig: options.kubeconfigPath,
@@ -231,6 +247,7 @@ async function redisUrlOf(
 function usedPorts({ kubernetes, database, redis }: FoundationPlan): readonly PortName[] {
   return [
     ...(['api', 'apiInternal', 'apiMetrics', 'controllerMetrics', 'nodeAgentMetrics'] as const),
+    'smtp',
     ...(kubernetes === undefined
       ? []
       : (['kubernetes', 'etcd', 'controllers', 'scheduler'] as const)),

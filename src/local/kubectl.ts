@@ -1,11 +1,9 @@
-import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { constants } from 'node:os'
 import { join, resolve } from 'node:path'
-import { childEnvironment } from '../platform/config/environment.ts'
 import { readLocalConfig } from '../platform/config/local.ts'
 import { AppError } from '../shared/errors.ts'
 import { resolveKubectl } from './components/kubernetes-programs.ts'
+import { runInForeground } from './foreground.ts'
 
 /** npm run kubectl -- [--data FOLDER] ARGUMENTS: kubectl as admin of the embedded cluster. */
 const config = readLocalConfig()
@@ -33,24 +31,4 @@ function readArguments(all: readonly string[]) {
     folder: resolve(isGiven ? (all[1] ?? '') : '.atelier'),
     args: isGiven ? all.slice(2) : all,
   }
-}
-
-async function runInForeground(
-  command: string,
-  allArgs: readonly string[],
-  environment: Readonly<Record<string, string>>,
-): Promise<number> {
-  const child = spawn(command, allArgs, {
-    stdio: 'inherit',
-    env: childEnvironment(environment),
-  })
-  // kubectl gets Ctrl-C from the terminal itself and decides when to end.
-  process.on('SIGINT', () => undefined)
-  process.on('SIGTERM', () => void child.kill('SIGTERM'))
-  return new Promise((resolveEnd, reject) => {
-    child.once('error', reject)
-    child.once('exit', (code, signal) =>
-      resolveEnd(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
-    )
-  })
 }

@@ -14,13 +14,12 @@ import {
 } from './environment.ts'
 import { makeFirstPicture } from './first-job.ts'
 import { applySamples } from './manifests.ts'
-import { withDatabaseName } from './mongodb-uri.ts'
+import { databaseName, withDatabaseName } from './mongodb-uri.ts'
 import { parseOptions, type StartOptions, usage } from './options.ts'
 import { fixedPorts } from './ports.ts'
 import { openRunRecord } from './run-record.ts'
 import { Supervisor } from './supervisor.ts'
 
-const databaseName = 'atelier'
 const stopping = new AbortController()
 
 // Everything has been stopped by then; idle connections must not keep the program alive.
@@ -95,7 +94,15 @@ async function start(supervisor: Supervisor, folder: string): Promise<Atelier> {
   await applySamples(client)
   await client.close()
   return runStep('api, controller, node agent', () =>
-    startAtelier(supervisor, { ...foundation, mongodbUri, folder, ports, signal }),
+    startAtelier(supervisor, {
+      ...foundation,
+      mongodbUri,
+      folder,
+      ports,
+      clock: systemClock,
+      printMail: (line) => printLine(line, process.stdout),
+      signal,
+    }),
   )
 }
 

@@ -16,6 +16,7 @@ const purposes = {
   mongodb: 'the MongoDB protocol',
   postgres: 'PostgreSQL under the MongoDB protocol',
   redis: 'Redis',
+  smtp: 'the mail catcher',
 } as const
 
 export type PortName = keyof typeof purposes
@@ -75,6 +76,7 @@ function portsFrom(numberAt: (index: number) => number): Ports {
     mongodb: numberAt(9),
     postgres: numberAt(10),
     redis: numberAt(11),
+    smtp: numberAt(12),
   }
 }
 

@@ -15,6 +15,7 @@ export type ProductSettings = ServiceAccountFiles & {
   readonly adminKubeconfig: string
   readonly mongodbUri: string
   readonly redisUrl: string
+  readonly smtpUrl: string
   readonly secretsFolder: string
   readonly objectsFolder: string
   readonly nodeFolder: string
@@ -36,6 +37,8 @@ export function apiSpec(settings: ProductSettings): ProcessSpec {
       ATELIER_INTERNAL_URL: urlOf(ports.apiInternal),
       MONGODB_URI: settings.mongodbUri,
       REDIS_URL: settings.redisUrl,
+      ATELIER_SMTP_URL: settings.smtpUrl,
+      ATELIER_MAIL_FROM: 'Atelier <atelier@localhost>',
       KUBECONFIG: settings.apiKubeconfig,
       ATELIER_OBJECTS_FOLDER: settings.objectsFolder,
       ATELIER_SECRETS_FOLDER: settings.secretsFolder,

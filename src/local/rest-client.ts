@@ -15,6 +15,7 @@ export type RestClient = {
 
 const requestTimeoutMs = 15_000
 const reconnects = 20
+const bearerSession = sessionView.extend({ accessToken: z.string() })
 const problem = z.object({ title: z.string(), detail: z.string().optional() })
 const progressEvent = jobView.shape.progress.unwrap()
 const terminal: readonly string[] = ['Completed', 'Cancelled', 'Failed']
@@ -33,7 +34,7 @@ export async function signIn(
   const anonymous = { apiUrl, token: '', signal }
   const { email, password } = account
   const answer = await send(anonymous, '/v1/sessions', post({ email, password }))
-  const { accessToken } = sessionView.parse(await answer.json())
+  const { accessToken } = bearerSession.parse(await answer.json())
   const connection = { apiUrl, token: accessToken, signal }
   return {
     submit: async (request, idempotencyKey) => {

@@ -8,7 +8,7 @@ import { projectFolder } from './project.ts'
 
 /**
  * npm test: everything that must pass. npm run check: the part without running parts
- * (`--check`). Ends with one line `N passed, N failed, N skipped` about the tests.
+ * (`--check`). Arguments are handed to vitest. Ends with one line `N passed, N failed, N skipped`.
  */
 type Check = { readonly title: string; readonly program: string; readonly args: readonly string[] }
 type Counts = { readonly passed: number; readonly failed: number; readonly skipped: number }
@@ -37,21 +37,35 @@ async function main(): Promise<number> {
   for (const check of checks) {
     if ((await run(check)) !== 0) failed.push(check.title)
   }
-  const tests = await runTests(isCheckOnly ? ['--project', 'unit', 'test/tidy.test.ts'] : filters)
+  const results = await Promise.all(lanes().map(runTests))
   print(failed.length === 0 ? 'checks: all passed' : `checks failed: ${failed.join(', ')}`)
-  const { passed, failed: broken, skipped } = tests.counts
+  const total = (of: keyof Counts): number =>
+    results.reduce((sum, { counts }) => sum + counts[of], 0)
   // A failed check counts as a failed test: the last line alone must tell the truth.
-  print(`${passed} passed, ${broken + failed.length} failed, ${skipped} skipped`)
-  return tests.exitCode === 0 && failed.length === 0 ? 0 : 1
+  print(
+    `${total('passed')} passed, ${total('failed') + failed.length} failed, ${total('skipped')} skipped`,
+  )
+  return results.every(({ exitCode }) => exitCode === 0) && failed.length === 0 ? 0 : 1
 }
 
-async function runTests(
-  args: readonly string[],
-): Promise<{ readonly exitCode: number; readonly counts: Counts }> {
+/** Each lane has real parts of its own, so that two can run side by side; the rest is serial. */
+function lanes(): readonly Lane[] {
+  if (isCheckOnly) return [{ title: 'tests', args: ['--project', 'unit', 'test/tidy.test.ts'] }]
+  if (filters.length > 0) return [{ title: 'tests', args: filters }]
+  return [
+    { title: 'tests: unit and api', args: ['--project', 'unit', '--project', 'api'] },
+    { title: 'tests: cluster', args: ['--project', 'cluster'] },
+  ]
+}
+
+type Lane = { readonly title: string; readonly args: readonly string[] }
+type Result = { readonly exitCode: number; readonly counts: Counts }
+
+async function runTests({ title, args }: Lane): Promise<Result> {
   const folder = await mkdtemp(join(tmpdir(), 'atelier-report-'))
   const file = join(folder, 'report.json')
   const exitCode = await run({
-    title: 'tests',
+    title,
     program: 'vitest',
     args: ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`, ...args],
   })
