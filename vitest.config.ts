@@ -1,10 +1,19 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
-const realParts = ['test/support/global-setup.ts']
+/** On real parts, which each of the two projects starts for itself; one file at a time. */
+const onRealParts = {
+  globalSetup: ['test/support/global-setup.ts'],
+  fileParallelism: false,
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+}
+const apiTests = 'test/integration/api-*/**/*.test.ts'
 
 export default defineConfig({
   test: {
+    // At their end the runs on real parts look for secrets in everything that is left.
+    teardownTimeout: 60_000,
     projects: [
       {
         test: {
@@ -14,14 +23,13 @@ export default defineConfig({
           maxWorkers: availableParallelism(),
         },
       },
+      { test: { ...onRealParts, name: 'api', include: [apiTests] } },
       {
         test: {
-          name: 'integration',
+          ...onRealParts,
+          name: 'cluster',
           include: ['test/{integration,fault,e2e}/**/*.test.ts'],
-          globalSetup: realParts,
-          fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          exclude: [apiTests],
         },
       },
     ],

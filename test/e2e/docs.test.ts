@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { testEnvironment } from '../support/environment.ts'
+import type { DemoUser } from '../../src/local/demo-accounts.ts'
 import { startTestAtelier, type TestAtelier } from '../support/atelier.ts'
 
 const run = promisify(execFile)
@@ -28,24 +29,39 @@ async function scriptOf(path: string, keep: (block: string) => boolean): Promise
     .join('\n')
 }
 
-/** `npm run kubectl -- …` goes to the test's cluster; relative paths are the project's. */
-async function runScript(script: string): Promise<string> {
+/**
+ * `npm run kubectl -- …` goes to the test's cluster; relative paths are the project's unless said
+ * otherwise. Nobody types a code: `read` waits for the file into which the test puts it.
+ */
+async function runScript(script: string, cwd?: string): Promise<string> {
   const { kubectl, kubeconfigPath } = testEnvironment()
-  const member = atelier.accounts.users.find(({ role }) => role === 'department_member')
+  const one = (role: DemoUser['role']) =>
+    atelier.accounts.users.find((user) => user.role === role && user.department === 'vision')
+  const [member, admin, superAdmin] = [
+    one('department_member'),
+    one('department_admin'),
+    one('super_admin'),
+  ]
   const kubectlLine = [...kubectl, '--kubeconfig', kubeconfigPath].join(' ')
   const prelude = `set -euo pipefail
 npm() { shift 3; ${kubectlLine} "$@"; }
+read() { until test -s "$PICTURES/code"; do sleep 0.1; done; CODE=$(cat "$PICTURES/code"); }
 `
   const { stdout } = await run(
     'bash',
-    ['-c', prelude + script.replaceAll(/[a-z]+\.png/g, '$PICTURES/$&')],
+    ['-c', prelude + (cwd === undefined ? inPictures(script) : script)],
     {
+      ...(cwd !== undefined && { cwd }),
       env: {
         PATH: process.env['PATH'],
         HOME: folder,
         ATELIER_URL: atelier.apiUrl,
         EMAIL: member?.email,
         PASSWORD: member?.password,
+        ADMIN_EMAIL: admin?.email,
+        ADMIN_PASSWORD: admin?.password,
+        SUPER_EMAIL: superAdmin?.email,
+        SUPER_PASSWORD: superAdmin?.password,
         PICTURES: folder,
       },
       maxBuffer: 16 * 1024 * 1024,
@@ -54,6 +70,24 @@ npm() { shift 3; ${kubectlLine} "$@"; }
   )
   return stdout
 }
+
+function inPictures(script: string): string {
+  return script.replaceAll(/[a-z]+\.png/g, '$PICTURES/$&')
+}
+
+test('every line of docs/api.md works as written, from sign-up to a picture', async () => {
+  const script = runScript(await scriptOf('docs/api.md', () => true), folder)
+  const { code } = await atelier.mailTo('jin@vision.example')
+  await writeFile(join(folder, 'code'), code ?? '')
+  const stdout = await script
+  const picture = await readFile(join(folder, 'first.png'))
+  expect(picture.subarray(1, 4).toString('latin1')).toBe('PNG')
+  expect(stdout).toContain('"role":"department_member"')
+  expect(stdout).toContain('"available":"20"')
+  // The key has no right to read the profile.
+  expect(stdout).toContain('auth.forbidden')
+  expect(stdout).toMatch(/ws:\/\/.*ticket=/)
+})
 
 test('every line of docs/rest.md works as written and yields a picture', async () => {
   const stdout = await runScript(await scriptOf('docs/rest.md', () => true))

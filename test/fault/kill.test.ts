@@ -42,9 +42,9 @@ async function restart(victim: (typeof victims)[number]): Promise<void> {
 
 /** Jobs whose account is not settled yet; a failing test prints just these. */
 async function openJobs(ids: readonly string[]) {
-  const jobs = await Promise.all(ids.map(async (id) => await member.job(id)))
+  const jobs = await member.jobs()
   return jobs
-    .filter(({ cost }) => cost.charged === null)
+    .filter(({ id, cost }) => ids.includes(id) && cost.charged === null)
     .map(({ id, state, reason, message }) => ({ id, state, reason, message }))
 }
 

@@ -34,6 +34,9 @@ export type KubectlResult = {
 /** The whole product on the shared control plane, with its own database, Redis and folder. */
 export type TestAtelier = Atelier & {
   readonly folder: string
+  /** With the database's name. */
+  readonly mongodbUri: string
+  readonly redisUrl: string
   readonly signIn: (role: DemoUser['role'], department?: string) => Promise<RestSession>
   /** Runs the real kubectl as admin; `input` is its standard input. */
   readonly kubectl: (args: readonly string[], input?: string) => Promise<KubectlResult>
@@ -61,12 +64,17 @@ export async function startTestAtelier(
     await applySamples(client)
   })
   const redis = await openRedis(supervisor, { folder: join(folder, 'redis'), port: ports.redis })
+  const name = `e2e_${randomBytes(6).toString('hex')}`
+  const mongodbUri = withDatabaseName(environment.mongodbUri, name)
+  const redisUrl = `redis://127.0.0.1:${ports.redis}`
   const atelier = await startAtelier(supervisor, {
     kubeconfigPath: environment.kubeconfigPath,
-    mongodbUri: withDatabaseName(environment.mongodbUri, `e2e_${randomBytes(6).toString('hex')}`),
-    redisUrl: `redis://127.0.0.1:${ports.redis}`,
+    mongodbUri,
+    redisUrl,
     folder,
     ports,
+    clock: systemClock,
+    printMail: () => undefined,
     signal,
     ...options,
   })
@@ -74,6 +82,8 @@ export async function startTestAtelier(
     ...atelier,
     ...redis,
     folder,
+    mongodbUri,
+    redisUrl,
     signIn: async (role, department = 'vision') => {
       const user = atelier.accounts.users.find(
         (one) => one.role === role && one.department === department,

@@ -20,6 +20,8 @@ export type TestFoundation = {
   /** One line per part: what it is and where it comes from. */
   readonly descriptions: readonly string[]
   readonly processes: () => readonly LocalProcess[]
+  /** Every part writes a log there. */
+  readonly logFolder: string
   readonly stop: () => Promise<void>
 }
 
@@ -29,7 +31,8 @@ export async function openTestFoundation(): Promise<TestFoundation> {
   const { signal } = new AbortController()
   const folder = await mkdtemp(join(tmpdir(), folderPrefix))
   const record = await openRunRecord(join(folder, 'run.json'))
-  const supervisor = new Supervisor({ logFolder: join(folder, 'logs'), record, signal })
+  const logFolder = join(folder, 'logs')
+  const supervisor = new Supervisor({ logFolder, record, signal })
   const stop = async (): Promise<void> => {
     await supervisor.stopAll()
     await rm(folder, { recursive: true, force: true })
@@ -49,7 +52,7 @@ export async function openTestFoundation(): Promise<TestFoundation> {
     )
     const kubectl = [...(await resolveKubectl(config, signal))]
     const environment = { kubeconfigPath, mongodbUri, redisUrl, kubectl }
-    return { environment, descriptions, processes: () => supervisor.processes, stop }
+    return { environment, descriptions, processes: () => supervisor.processes, logFolder, stop }
   } catch (error) {
     await stop()
     throw error

@@ -221,7 +221,12 @@ describe('a crash', () => {
     ],
     [
       'after the hold',
-      () => ({ accounts: { ...scene.parts.accounts, hold: dieAfter(scene.parts.accounts.hold) } }),
+      () => ({
+        accounts: {
+          ...scene.parts.accounts,
+          holdWithin: dieAfter(scene.parts.accounts.holdWithin),
+        },
+      }),
     ],
     [
       'after the row became Pending',
@@ -296,7 +301,7 @@ describe('a crash', () => {
     const options = { idempotencyKey: 'spent' }
     const dying = openJobService({
       ...serviceDeps(),
-      accounts: { ...accounts, hold: dieAfter(accounts.hold) },
+      accounts: { ...accounts, holdWithin: dieAfter(accounts.holdWithin) },
     })
     await expect(dying.submit(scene.caller, request, options)).rejects.toThrow('killed')
     const rows = visibleRows(scene.caller)

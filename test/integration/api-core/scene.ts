@@ -21,6 +21,8 @@ import { departments, models, namespaces } from '../../../src/platform/kube/reso
 import { openDatabase } from '../../../src/platform/mongo/database.ts'
 import { openLease } from '../../../src/platform/mongo/lease.ts'
 import { migrate } from '../../../src/platform/mongo/migrate.ts'
+import { openPeople } from '../../../src/api/people.ts'
+import { createSeal } from '../../../src/platform/seal/seal.ts'
 import { openFolderStore } from '../../../src/platform/objects/folder-store.ts'
 import { openPubSub } from '../../../src/platform/redis/pub-sub.ts'
 import type { ModelSpec } from '../../../src/shared/crd/model.ts'
@@ -83,8 +85,10 @@ export async function openScene(): Promise<Scene> {
     mongodbUri: uri.toString(),
     redisUrl: environment.redisUrl,
     redisPrefix: `${name}:`,
+    installation: name,
     objects: await openFolderStore(path.join(folder, 'objects')),
     urlKey: randomBytes(32),
+    seal: createSeal(randomBytes(32), randomBytes),
     publicUrl: 'http://public.test',
     internalUrl: 'http://127.0.0.1:1',
     clock,
@@ -142,10 +146,13 @@ async function openParts(deps: ApiCoreDeps, seen: Seen): Promise<CoreParts> {
   })
   await migrate({ database, migrations, lock, pause })
   const accountStore = openAccountStore(database)
+  const prefix = deps.redisPrefix ?? ''
+  const pubSub = openPubSub({ url: deps.redisUrl, prefix, onError: () => {} })
   return {
     ...deps,
     database,
-    pubSub: openPubSub({ url: deps.redisUrl, prefix: deps.redisPrefix ?? '', onError: () => {} }),
+    pubSub,
+    people: openPeople({ ...deps, database, pubSub }),
     store: openJobStore(database, clock),
     attempts: openAttemptStore(database),
     pictures: openPictureStore(database),
@@ -188,7 +195,8 @@ async function createCluster(admin: KubeClient, name: string) {
     metadata: { name: kubectlNamespace, labels: { [labels.department]: department } },
   })
   const spec = { weight: 100, namespace: jobsNamespace, managedBy: 'api' } as const
-  await createObject(admin, departments, { metadata: { name: department }, spec })
+  const metadata = { name: department, labels: { [labels.installation]: name } }
+  await createObject(admin, departments, { metadata, spec })
   await createObject(admin, models, { metadata: { name: model }, spec: modelSpec })
   return {
     department,

@@ -1,8 +1,9 @@
-import { SignJWT, importJWK, decodeProtectedHeader, decodeJwt } from 'jose'
+import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Progress } from '../../../src/shared/wire/internal.ts'
 import { jobView } from '../../../src/shared/wire/jobs.ts'
 import { eventually } from '../../support/eventually.ts'
+import { canaryPassword } from '../../support/canary.ts'
 import { type Person, startApi, type TestApi } from './harness.ts'
 import { type EventReader, openEvents } from './http-client.ts'
 import { succeeded } from './surroundings.ts'
@@ -139,6 +140,22 @@ describe('open streams', () => {
     expect(await api.registry.metrics()).toContain('reason="token_expired"')
   })
 
+  test('end when their session does, and no other ones', async () => {
+    const jobId = await api.submit('sam')
+    const url = `${address}/v1/jobs/${jobId}/events`
+    const body = { email: api.emailOf('sam'), password: canaryPassword }
+    const session = await api.call({ method: 'POST', url: '/v1/sessions', body })
+    const { id, accessToken } = session.json()
+    const ending = await openEvents(url, accessToken)
+    const staying = await watch(jobId, 'sam')
+    const signOut = { method: 'DELETE', url: `/v1/sessions/${id}`, as: 'sam' } as const
+    expect((await api.call(signOut)).statusCode).toBe(204)
+    while ((await ending.next()) !== null);
+    expect(await openCount()).toBe('1')
+    expect(await api.registry.metrics()).toContain('reason="access_changed"')
+    staying.cancel()
+  })
+
   /** Must be last: the server does not come back. */
   test('end when the server stops', async () => {
     const jobId = await api.submit('lead')
@@ -153,10 +170,6 @@ describe('open streams', () => {
 
 /** The same token with an end in two seconds. */
 async function shortToken(token: string): Promise<string> {
-  const key = await importJWK(api.tokenKey, 'EdDSA')
-  const claims = decodeJwt(token)
-  const { kid } = decodeProtectedHeader(token)
-  return await new SignJWT({ ...claims, exp: Math.floor(Date.now() / 1000) + 2 })
-    .setProtectedHeader({ alg: 'EdDSA', typ: 'at+jwt', ...(kid !== undefined && { kid }) })
-    .sign(key)
+  const exp = Math.floor(Date.now() / 1000) + 2
+  return await api.signToken({ ...decodeJwt(token), exp })
 }

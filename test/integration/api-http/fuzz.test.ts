@@ -14,7 +14,11 @@ let api: TestApi
 let operations: readonly OperationAt[]
 beforeAll(async () => {
   api = await startApi()
-  operations = operationsOf(readDocument((await api.call({ url: '/openapi.json' })).json()))
+  const document = readDocument((await api.call({ url: '/openapi.json' })).json())
+  // Signing out would make every case after it a mere 401.
+  operations = operationsOf(document).filter(
+    ({ operation }) => operation.operationId !== 'endSession',
+  )
 })
 afterAll(async () => {
   await api.close()
@@ -205,15 +209,16 @@ const methods: Readonly<
 }
 
 describe('any text that is text', () => {
-  test('is a prompt, and comes back as it was', async () => {
+  test('is a prompt, and comes back trimmed, in NFC and otherwise as it was', async () => {
+    const unprintable = /[^\P{Cc}\n\t]|[\p{Cs}\u202a-\u202e\u2066-\u2069]/u
     const prompt = fc
       .string({ unit: 'binary', minLength: 1, maxLength: 200 })
-      .filter((raw) => raw.isWellFormed() && !raw.includes('\0') && raw.trim() !== '')
+      .filter((raw) => !unprintable.test(raw))
     await fc.assert(
       fc.asyncProperty(prompt, async (given) => {
         const id = await api.submit('noor', { parameters: { prompt: given } })
         const read = await api.call({ url: `/v1/jobs/${id}`, as: 'noor' })
-        expect(read.json().parameters.prompt).toBe(given)
+        expect(read.json().parameters.prompt).toBe(given.normalize('NFC').trim())
       }),
       { numRuns: 50 },
     )

@@ -3,26 +3,32 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LightMyRequestResponse } from 'fastify'
-import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import { type JWTPayload, SignJWT } from 'jose'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import { type ApiCore, openApiCore } from '../../../src/api/composition.ts'
+import { openKeyRing } from '../../../src/api/features/signing-keys/key-ring.ts'
+import { createSigningKeyStore } from '../../../src/api/features/signing-keys/store.ts'
 import { createApiMetrics } from '../../../src/api/metrics.ts'
-import { openPublicApi, type PublicApi, type PublicApiDeps } from '../../../src/api/public.ts'
+import { openPublicApi, type PublicApi } from '../../../src/api/public.ts'
+import type { PublicApiDeps } from '../../../src/api/public-deps.ts'
+import { type CaughtMail, startMailCatcher } from '../../../src/local/components/mail-catcher.ts'
 import { systemClock } from '../../../src/platform/clock/system-clock.ts'
 import { type KubeClient, openKubeClient } from '../../../src/platform/kube/client.ts'
 import { readKubeconfig } from '../../../src/platform/kube/kubeconfig.ts'
 import { requestToken } from '../../../src/platform/kube/tokens.ts'
+import { createSeal } from '../../../src/platform/seal/seal.ts'
 import { openFolderStore } from '../../../src/platform/objects/folder-store.ts'
 import { serviceAccounts, systemNamespace } from '../../../src/shared/names.ts'
 import { eventually } from '../../support/eventually.ts'
 import { testEnvironment } from '../../support/environment.ts'
+import { readDatabase } from '../../support/remains.ts'
+import { canaryPassword, refuseCanaries } from '../../support/canary.ts'
 import { createSurroundings, type Surroundings } from './surroundings.ts'
 
 export const publicUrl = 'http://api.test'
-const password = 'correct horse battery'
 
 /** Who the demo accounts are. `mina` and `noor` are colleagues; `sam` works elsewhere. */
 const people = {
@@ -35,7 +41,7 @@ const people = {
   gast: { role: 'guest', department: 'quality' },
 } as const
 export type Person = keyof typeof people
-export const everybody: readonly Person[] = ['root', 'lead', 'mina', 'noor', 'sam', 'poor', 'gast']
+const everybody: readonly Person[] = ['root', 'lead', 'mina', 'noor', 'sam', 'poor', 'gast']
 export const roleOf = (person: Person) => people[person].role
 
 export type TestApi = {
@@ -46,9 +52,17 @@ export type TestApi = {
   readonly registry: Registry
   /** Every line that was logged. */
   readonly logged: readonly string[]
-  readonly tokenKey: JWK
+  /** Signs whatever is asked for with the api's own key. */
+  readonly signToken: (
+    claims: JWTPayload,
+    header?: Readonly<Record<string, unknown>>,
+  ) => Promise<string>
   readonly urlKey: Uint8Array
   readonly emailOf: (person: Person) => string
+  /** The newest mail to an address, waiting for it; no mail is returned twice. */
+  readonly mailTo: (address: string) => Promise<CaughtMail>
+  /** All mails that were sent so far. */
+  readonly mails: () => readonly CaughtMail[]
   readonly tokenOf: (person: Person) => Promise<string>
   readonly call: (request: Call) => Promise<LightMyRequestResponse>
   /** A body that is accepted. */
@@ -65,7 +79,19 @@ export type Call = {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-export type TestApiOptions = Pick<PublicApiDeps, 'streamLimits' | 'heartbeatMs'> & {
+/** Rate limits are off unless told otherwise. */
+export type TestApiOptions = Pick<
+  PublicApiDeps,
+  | 'streamLimits'
+  | 'heartbeatMs'
+  | 'realtimeLimits'
+  | 'issuers'
+  | 'rateLimits'
+  | 'trustedProxies'
+  | 'corsOrigins'
+  | 'firstAdminEmail'
+> & {
+  readonly publicUrl?: string
   readonly mongodbUri?: string
   readonly redisUrl?: string
 }
@@ -82,12 +108,25 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const logged: string[] = []
   const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) })
   const registry = new Registry()
+  const catcher = await startMailCatcher({
+    port: 0,
+    folder: join(folder, 'mails'),
+    clock: systemClock,
+    print: () => undefined,
+  })
   const shared = {
+    redisUrl: environment.redisUrl,
+    redisPrefix: `${name}:`,
+    installation: name,
+    smtpUrl: catcher.url,
+    mailFrom: 'Atelier <atelier@api.test>',
     publicUrl,
     urlKey: randomBytes(32),
+    seal: createSeal(randomBytes(32), randomBytes),
     clock: systemClock,
     randomBytes,
     log,
+    rateLimits: false,
     ...options,
   }
   const core = await openApiCore({
@@ -95,18 +134,14 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     kube,
     internalUrl: 'http://internal.test',
     mongodbUri: options.mongodbUri ?? `${environment.mongodbUri}/${name}`,
-    redisUrl: options.redisUrl ?? environment.redisUrl,
-    redisPrefix: `${name}:`,
     objects: await openFolderStore(join(folder, 'objects')),
     random: Math.random,
   })
-  const { privateKey } = await generateKeyPair('EdDSA', { extractable: true })
-  const tokenKey = await exportJWK(privateKey)
   const metrics = createApiMetrics(registry)
-  const api = await openPublicApi({ ...shared, core, tokenKey, metrics })
+  const api = await openPublicApi({ ...shared, core, metrics })
   const emailOf = (person: Person): string => `${person}@${name}.example`
   await api.loadDemoAccounts(await writeDemoAccounts(folder, { surroundings, emailOf }))
-  await core.start()
+  await core.start(api.leaderTasks)
   await eventually(() => {
     if (core.models.get(surroundings.model) === undefined) throw new Error('no model yet')
   })
@@ -124,9 +159,11 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     surroundings,
     registry,
     logged,
-    tokenKey,
+    signToken: await createSigner(core),
     urlKey: shared.urlKey,
     emailOf,
+    mailTo: catcher.mailTo,
+    mails: catcher.mails,
     tokenOf: call.tokenOf,
     call: call.send,
     jobBody,
@@ -137,13 +174,17 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
       return idShape.parse(response.json()).id
     },
     close: async () => {
+      // A database that is away has nothing to tell.
+      const documents = await readDatabase(core.database.native).catch(() => [])
       await api.app.close()
       await core.database.native.dropDatabase().catch(() => undefined)
       await core.close()
+      await catcher.stop()
       await surroundings.remove()
       await kube.close()
       await admin.close()
       await rm(folder, { recursive: true, force: true })
+      refuseCanaries([{ place: 'the log', text: logged.join('\n') }, ...documents])
     },
   }
 }
@@ -151,12 +192,23 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
 const idShape = z.looseObject({ id: z.string() })
 const sessionShape = z.object({ accessToken: z.string() }).loose()
 
+async function createSigner({ database, people: parts }: ApiCore): Promise<TestApi['signToken']> {
+  const store = createSigningKeyStore(database)
+  const { keyId, privateKey } = await (
+    await openKeyRing({ ...parts, store, clock: systemClock })
+  ).signer()
+  return async (claims, header) =>
+    await new SignJWT(claims)
+      .setProtectedHeader({ alg: 'EdDSA', typ: 'at+jwt', kid: keyId, ...header })
+      .sign(privateKey)
+}
+
 type TokenOf = (person: Person) => Promise<string>
 
 function createTokens(api: PublicApi, emailOf: (person: Person) => string): TokenOf {
   const known = new Map<Person, Promise<string>>()
   const signIn = async (person: Person): Promise<string> => {
-    const payload = { email: emailOf(person), password }
+    const payload = { email: emailOf(person), password: canaryPassword }
     const response = await api.app.inject({ method: 'POST', url: '/v1/sessions', payload })
     return sessionShape.parse(response.json()).accessToken
   }
@@ -222,7 +274,13 @@ async function writeDemoAccounts(
   const users = everybody.map((person) => {
     const { role, department } = people[person]
     const name = person === 'mina' ? 'Mina Moon' : person
-    return { email: emailOf(person), password, name, role, department: surroundings[department] }
+    return {
+      email: emailOf(person),
+      password: canaryPassword,
+      name,
+      role,
+      department: surroundings[department],
+    }
   })
   const credits = users
     .filter(({ name }) => name !== 'poor')

@@ -39,16 +39,19 @@ describe('the OpenAPI document', () => {
     }
   })
 
-  test('demands the bearer token exactly where the app does', () => {
+  test('demands a token, key or cookie exactly where the app does', () => {
     const open = operationsOf(document).filter(({ operation }) => operation.security.length === 0)
-    expect(open.map(({ path }) => path)).toEqual(['/v1/sessions', '/v1/objects/{key}'])
-    for (const { operation } of operationsOf(document)) {
-      const isOpen = operation.security.length === 0
-      expect('401' in operation.responses).toBe(
-        !isOpen || operation.operationId === 'createSession',
-      )
+    const publicRoutes = api.api.routes.filter(
+      ({ permission, hidden }) => permission === 'Public' && !hidden,
+    )
+    const addresses = publicRoutes.map(({ url }) => url.replace('*', '{key}'))
+    expect(new Set(open.map(({ path }) => path))).toEqual(new Set(addresses))
+    const closed = operationsOf(document).filter(({ operation }) => operation.security.length > 0)
+    for (const { operation } of closed) {
+      expect(operation.security).toEqual([{ bearer: [] }, { basic: [] }, { cookie: [] }])
+      expect(operation.responses).toHaveProperty('401')
     }
-    expect(document.components.securitySchemes).toHaveProperty('bearer')
+    expect(Object.keys(document.components.securitySchemes)).toEqual(['bearer', 'basic', 'cookie'])
   })
 
   test('has an operation id only once', () => {

@@ -5,13 +5,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { exportJWK, generateKeyPair } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { openDatabase } from '../../../src/platform/mongo/database.ts'
 import { openKubeClient } from '../../../src/platform/kube/client.ts'
 import { testEnvironment } from '../../support/environment.ts'
 import { eventually } from '../../support/eventually.ts'
+import { canaryPassword } from '../../support/canary.ts'
 import { writeApiKubeconfig } from './harness.ts'
 
 const program = join(import.meta.dirname, '../../../src/api/main.ts')
@@ -25,9 +25,9 @@ beforeAll(async () => {
   const { kubeconfigPath, mongodbUri, redisUrl } = testEnvironment()
   const admin = openKubeClient({ kubeconfigPath, userAgent: 'api-process' })
   ports = { open: await freePort(), internal: await freePort(), metrics: await freePort() }
-  const { privateKey } = await generateKeyPair('EdDSA', { extractable: true })
-  await writeFile(join(folder, 'token-key.json'), JSON.stringify(await exportJWK(privateKey)))
-  await writeFile(join(folder, 'url-key'), `${randomBytes(32).toString('hex')}\n`)
+  for (const name of ['url-key', 'seal-key']) {
+    await writeFile(join(folder, name), `${randomBytes(32).toString('hex')}\n`)
+  }
   await writeFile(join(folder, 'demo.json'), JSON.stringify(demo))
   environment = {
     PATH: process.env['PATH'] ?? '',
@@ -53,7 +53,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-const password = 'correct horse battery'
+const password = canaryPassword
 const demo = {
   departments: [{ name: 'quality', displayName: 'Quality' }],
   users: [
@@ -127,7 +127,7 @@ describe('the api process', () => {
 
   test.each([
     ['a variable is missing', { ATELIER_PUBLIC_URL: undefined }, 'ATELIER_PUBLIC_URL'],
-    ['the secrets are missing', { ATELIER_SECRETS_FOLDER: '/nowhere' }, 'token-key.json'],
+    ['the secrets are missing', { ATELIER_SECRETS_FOLDER: '/nowhere' }, 'url-key'],
     ['the demo file is missing', { ATELIER_DEMO_ACCOUNTS_FILE: '/nowhere' }, 'DEMO_ACCOUNTS_FILE'],
     ['the address names no database', { MONGODB_URI: 'mongodb://127.0.0.1:1' }, 'MONGODB_URI'],
   ])('ends with one clear line when %s', async (_name, changes, named) => {

@@ -14,6 +14,7 @@ import {
 import type { Condition } from '../../../src/shared/crd/common.ts'
 import type { GenerationJobStatus } from '../../../src/shared/crd/generation-job.ts'
 import type { ModelSpec } from '../../../src/shared/crd/model.ts'
+import { labels } from '../../../src/shared/names.ts'
 import { eventually } from '../../support/eventually.ts'
 
 /** Cluster objects of one test file: two departments, three models and a namespace for jobs. */
@@ -41,7 +42,9 @@ export async function createSurroundings(admin: KubeClient, name: string): Promi
   await createObject(admin, namespaces, { metadata: { name: namespace } })
   for (const department of [quality, research]) {
     const spec = { weight: 100, namespace, managedBy: 'api' } as const
-    await createObject(admin, departments, { metadata: { name: department }, spec })
+    const labelled = { [labels.installation]: name }
+    const metadata = { name: department, labels: labelled }
+    await createObject(admin, departments, { metadata, spec })
   }
   await createModel(admin, { name: model, ready: 'True', spec: {} })
   const secret: Partial<ModelSpec> = { visibility: 'Departments', departments: [research] }

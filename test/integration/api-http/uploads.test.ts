@@ -324,3 +324,54 @@ describe('the list of schedulers', () => {
     expect((await api.call({ url: '/v1/schedulers', as: 'gast' })).statusCode).toBe(403)
   })
 })
+
+const setQuota = async (uploadQuotaBytes: number): Promise<void> => {
+  const { revision } = (await api.call({ url: '/v1/settings', as: 'root' })).json()
+  const body = { revision, values: { tiers: { Free: { uploadQuotaBytes } } } }
+  const response = await api.call({ method: 'PATCH', url: '/v1/settings', as: 'root', body })
+  expect(response.statusCode).toBe(200)
+}
+const usedBy = async (as: Person): Promise<number> =>
+  (await api.call({ url: '/v1/users/me/limits', as })).json().used.uploadBytes
+
+describe('the quota of uploads', () => {
+  test('takes one of two pictures at the limit, and the same one again for free', async () => {
+    const first = await pictureOf(80, 80, 'navy')
+    const others = await Promise.all(
+      ['teal', 'lime'].map(async (colour) => await pictureOf(96, 96, colour)),
+    )
+    const id = await uploaded(first, 'sam')
+    expect(await usedBy('sam')).toBe(first.length)
+    const size = others[0]?.length ?? 0
+    await setQuota(first.length + size)
+    const answers = await Promise.all(others.map(async (one) => await upload(one, { as: 'sam' })))
+    expect(new Set(answers.map(({ statusCode }) => statusCode))).toEqual(new Set([201, 409]))
+    const refused = answers.find(({ statusCode }) => statusCode === 409)
+    expect(refused?.json()).toMatchObject({
+      code: 'limit.upload_quota',
+      limit: first.length + size,
+      used: first.length + size,
+      size,
+    })
+    expect(await uploaded(first, 'sam')).toBe(id)
+    const waiting = others[answers.findIndex(({ statusCode }) => statusCode === 409)] ?? first
+    expect((await upload(waiting, { as: 'sam' })).statusCode).toBe(409)
+    await remove(id, 'sam')
+    expect(await usedBy('sam')).toBe(size)
+    await setQuota(2 * size)
+    expect((await upload(waiting, { as: 'sam' })).statusCode).toBe(201)
+    expect(await usedBy('sam')).toBe(2 * size)
+    await setQuota(1024 ** 3)
+  })
+
+  test('counts the same bytes once, sent ten times at once, and nothing refused', async () => {
+    const one = await pictureOf(72, 72, 'olive')
+    const before = await usedBy('noor')
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, async () => await upload(one, { as: 'noor' })),
+    )
+    expect(new Set(answers.map((response) => response.json().id)).size).toBe(1)
+    expect((await upload(one.subarray(0, 20), { as: 'noor' })).statusCode).toBe(400)
+    expect(await usedBy('noor')).toBe(before + one.length)
+  })
+})

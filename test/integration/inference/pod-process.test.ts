@@ -104,6 +104,13 @@ describe('a job pod', () => {
     )
   })
 
+  test('stores PNG files without a recipe for a department that wants none', async () => {
+    const { api, pod } = await startPod({ work: { ...work, embedRecipe: false } })
+    await pod.end
+    expect(api.reports.map(({ report }) => report.reason)).toEqual(['Completed'])
+    expect(api.objects.map(({ bytes }) => readPngTexts(bytes))).toEqual([{}, {}])
+  })
+
   test('posts growing sequences of full snapshots', async () => {
     const { api, pod } = await startPod({ work: withParameters({ steps: 50, batchCount: 4 }) })
     await pod.end

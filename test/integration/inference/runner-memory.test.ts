@@ -8,7 +8,7 @@ import type { GenerateRequest } from '../../../src/inference/runner/protocol.ts'
 const folder = path.resolve(import.meta.dirname, '../../../models/demo')
 const jobs = 200
 /** Code is compiled and the heap has grown by then. */
-const warmUpJobs = 40
+const warmUpJobs = 80
 /** Between two collections the heap swells; what a leak raises is the lowest of so many readings. */
 const readings = 40
 

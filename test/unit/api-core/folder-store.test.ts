@@ -115,7 +115,7 @@ describe('bytes that nobody announced', () => {
   const options = {
     contentType: 'text/plain',
     sizeBytesMax: bytes.length,
-    keyOf: (sha256: string) => `a/${sha256}`,
+    keyOf: ({ sha256 }: { readonly sha256: string }) => `a/${sha256}`,
   }
   const key = `a/${facts.sha256}`
 

@@ -9,7 +9,7 @@ import { registerRequestMetrics } from '../../../src/api/plugins/request-metrics
 import { guardRoutes } from '../../../src/api/plugins/route-config.ts'
 import { AppError } from '../../../src/shared/errors.ts'
 
-function build() {
+async function build() {
   const lines: string[] = []
   const app = createHttpApp({
     log: pino({}, { write: (line: string) => void lines.push(line) }),
@@ -21,21 +21,24 @@ function build() {
   const registry = new Registry()
   registerRequestLog(app)
   registerRequestMetrics(app, createApiMetrics(registry))
-  registerAuthentication(app, async () => {
-    throw new AppError('auth.invalid_token', 'nobody is known here')
+  await registerAuthentication(app, {
+    publicUrl: 'https://atelier.example',
+    verifyToken: async () => {
+      throw new AppError('auth.invalid_token', 'nobody is known here')
+    },
   })
   return { app, listRoutes, registry, lines }
 }
 
 describe('a route', () => {
   test('without a permission keeps the app from starting', async () => {
-    const { app } = build()
+    const { app } = await build()
     app.get('/open', () => 'data')
     await expect(app.ready()).rejects.toThrow('GET /open declares no permission')
   })
 
   test('is closed unless it says Public', async () => {
-    const { app } = build()
+    const { app } = await build()
     app.get('/closed', { config: { permission: 'jobs.read' } }, () => 'data')
     app.get('/open', { config: { permission: 'Public' } }, () => 'data')
     expect((await app.inject('/closed')).statusCode).toBe(401)
@@ -45,7 +48,7 @@ describe('a route', () => {
   })
 
   test('that fails by a bug says nothing about it to the client and all to the log', async () => {
-    const { app, lines } = build()
+    const { app, lines } = await build()
     app.get('/bug', { config: { permission: 'Public' } }, () => {
       throw new Error('the inner secret')
     })
@@ -58,7 +61,7 @@ describe('a route', () => {
 
 describe('a request', () => {
   test('is one line in the log, with the template and never with what was sent', async () => {
-    const { app, lines } = build()
+    const { app, lines } = await build()
     app.get('/jobs/:id', { config: { permission: 'Public' } }, () => 'data')
     await app.inject({
       url: '/jobs/7?signature=s3cret',
@@ -75,7 +78,7 @@ describe('a request', () => {
   })
 
   test('to nowhere shares one label, whatever its address and method', async () => {
-    const { app, registry } = build()
+    const { app, registry } = await build()
     await app.inject('/a')
     await app.inject({ method: 'DELETE', url: '/b' })
     const count = /_count\{route="unknown",method="other",status="4xx"\} 2/
@@ -83,12 +86,12 @@ describe('a request', () => {
   })
 
   test('over https is answered with strict transport security', async () => {
-    const { app } = build()
+    const { app } = await build()
     expect((await app.inject('/a')).headers['strict-transport-security']).toContain('max-age')
   })
 
   test('cannot choose its own id, address or host by headers', async () => {
-    const { app } = build()
+    const { app } = await build()
     app.get('/ip', { config: { permission: 'Public' } }, (request) => `${request.ip} ${request.id}`)
     const headers = { 'x-forwarded-for': '6.6.6.6', 'x-request-id': 'mine', 'request-id': 'mine' }
     expect((await app.inject({ url: '/ip', headers })).body).toBe('127.0.0.1 request-1')

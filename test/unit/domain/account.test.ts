@@ -242,3 +242,40 @@ describe('any sequence of changes', () => {
     fc.assert(property, { numRuns })
   })
 })
+
+const capOf = (jobsMax: number, counts: 'All' | 'Waiting', running: readonly string[] = []) => ({
+  jobsMax,
+  counts,
+  runningJobIds: new Set(running),
+})
+
+const outcomeOf = (account: Account, asked: ReturnType<typeof capOf>) =>
+  holdCredits(account, { jobId: 'new', microCredits: 1, cap: asked }, at(2)).kind
+
+describe('a cap of open jobs', () => {
+  const account = held(held(funded(10), 'a', 1), 'b', 1)
+
+  it.each([
+    ['All', 3, [], 'Held'],
+    ['All', 2, [], 'OverCap'],
+    ['All', 2, ['a'], 'OverCap'],
+    ['Waiting', 2, [], 'OverCap'],
+    ['Waiting', 2, ['a'], 'Held'],
+    ['Waiting', 1, ['a', 'b'], 'Held'],
+    ['Waiting', 0, ['a', 'b'], 'OverCap'],
+    // Ended meanwhile: its hold is gone, so it makes no room.
+    ['Waiting', 2, ['gone'], 'OverCap'],
+  ] as const)('that counts %s up to %i while %j run: %s', (...[counts, jobsMax, running, kind]) => {
+    expect(outcomeOf(account, capOf(jobsMax, counts, running))).toBe(kind)
+  })
+
+  it('says how many run and wait', () => {
+    const wish = { jobId: 'new', microCredits: 1, cap: capOf(1, 'All', ['a']) }
+    expect(holdCredits(account, wish, at(2))).toEqual({ kind: 'OverCap', running: 1, waiting: 1 })
+  })
+
+  it('does not count a job again that has its hold', () => {
+    const wish = { jobId: 'a', microCredits: 1, cap: capOf(0, 'All') }
+    expect(holdCredits(account, wish, at(2)).kind).toBe('AlreadyHeld')
+  })
+})

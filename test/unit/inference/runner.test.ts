@@ -9,7 +9,9 @@ import { encodePng } from '../../../src/inference/output/png.ts'
 import { readManifest } from '../../../src/inference/models/manifest.ts'
 import { Runner, type RunnerOptions } from '../../../src/inference/runner/parent.ts'
 import type { GeneratedImage, GenerateRequest } from '../../../src/inference/runner/protocol.ts'
+import { assert } from '../../../src/shared/assert.ts'
 import { AppError, isAppError } from '../../../src/shared/errors.ts'
+import { readPngTexts } from '../../support/png-text.ts'
 
 const folder = path.resolve(import.meta.dirname, '../../../models/demo')
 const request: GenerateRequest = {
@@ -100,6 +102,7 @@ async function generate(
 }
 
 const bytesOf = ({ images }: Seen) => images.map(({ png }) => Buffer.from(png).toString('base64'))
+const pngsOf = ({ images }: Seen) => images.map(({ png }) => Buffer.from(png))
 const killChildOf = (runner: Runner) => process.kill(runner.pid ?? 0, 'SIGKILL')
 
 describe('a runner', { timeout: 60_000 }, () => {
@@ -118,6 +121,18 @@ describe('a runner', { timeout: 60_000 }, () => {
     const alone = await generate(runner, { seed: 13 })
     expect(together.images.map(({ seed }) => seed)).toEqual([11, 12, 13])
     expect(bytesOf(together)[2]).toBe(bytesOf(alone)[0])
+  })
+
+  test('leaves the recipe out when it is told so, and changes no pixel', async () => {
+    const runner = await openRunner()
+    const [told] = pngsOf(await generate(runner))
+    const [silent] = pngsOf(await generate(runner, { embedRecipe: false }))
+    assert(told !== undefined && silent !== undefined, 'each made a picture')
+    const parameters: unknown = expect.stringContaining(request.prompt)
+    expect(readPngTexts(told)).toEqual({ parameters })
+    expect(readPngTexts(silent)).toEqual({})
+    expect(silent.includes(request.prompt)).toBe(false)
+    expect(decode(silent).data).toEqual(decode(told).data)
   })
 
   test('counts every model call of every picture', async () => {

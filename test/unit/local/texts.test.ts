@@ -125,6 +125,8 @@ describe('progress of a job', () => {
     creationTime: '2026-01-01T00:00:00Z',
     startTime: null,
     completionTime: null,
+    outputsExpireTime: null,
+    outputsRemovedTime: null,
     resource: null,
     urls: { self: '/a', events: '/b', cancel: '/c' },
   })
