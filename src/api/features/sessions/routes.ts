@@ -1,4 +1,4 @@
-import { AppError, isAppError } from '../../../shared/errors.ts'
+import { AppError } from '../../../shared/errors.ts'
 import { refreshRequest, sessionRequest, sessionView } from '../../../shared/wire/sessions.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import type { ApiApp } from '../../plugins/api-app.ts'
@@ -7,6 +7,7 @@ import { originOf } from '../../plugins/authentication.ts'
 import { requireSameSite } from '../../plugins/same-site.ts'
 import type { ApiMetrics } from '../../metrics.ts'
 import { handOver, refreshCookieOf } from './cookies.ts'
+import { countSignIn } from './count-sign-in.ts'
 import { registerOwnSessionRoutes } from './own-routes.ts'
 import type { SessionService } from './service.ts'
 
@@ -51,14 +52,8 @@ function registerSignIn(app: ApiApp, { sessions, metrics, clock }: SessionRouteP
       },
     },
     async (request, reply) => {
-      const session = await sessions
-        .signIn(request.body, originOf(request))
-        .catch((error: unknown) => {
-          const refused = isAppError(error, 'auth.invalid_credentials')
-          metrics.signIns.inc({ outcome: refused ? 'refused' : 'failed' })
-          throw error
-        })
-      metrics.signIns.inc({ outcome: 'accepted' })
+      const signedIn = sessions.signIn(request.body, originOf(request))
+      const session = await countSignIn(metrics, signedIn)
       const { transport } = request.body
       return reply.code(201).send(handOver(reply, { session, transport, nowMs: clock.nowMs() }))
     },

@@ -1,5 +1,4 @@
 import type { Clock } from '../../../shared/clock.ts'
-import { isAppError } from '../../../shared/errors.ts'
 import { sessionView } from '../../../shared/wire/sessions.ts'
 import { issuerList, ssoRequest } from '../../../shared/wire/sso.ts'
 import type { ApiMetrics } from '../../metrics.ts'
@@ -7,6 +6,7 @@ import { answer } from '../../plugins/answers.ts'
 import type { ApiApp } from '../../plugins/api-app.ts'
 import { originOf } from '../../plugins/authentication.ts'
 import { handOver } from '../sessions/cookies.ts'
+import { countSignIn } from '../sessions/count-sign-in.ts'
 import type { SsoService } from './service.ts'
 
 export type SsoRouteParts = {
@@ -57,12 +57,7 @@ export function registerSsoRoutes(app: ApiApp, { sso, metrics, clock }: SsoRoute
       },
     },
     async (request, reply) => {
-      const session = await sso.signIn(request.body, originOf(request)).catch((error: unknown) => {
-        const refused = isAppError(error, 'sso.refused')
-        metrics.signIns.inc({ outcome: refused ? 'refused' : 'failed' })
-        throw error
-      })
-      metrics.signIns.inc({ outcome: 'accepted' })
+      const session = await countSignIn(metrics, sso.signIn(request.body, originOf(request)))
       const { transport } = request.body
       return reply.code(201).send(handOver(reply, { session, transport, nowMs: clock.nowMs() }))
     },
