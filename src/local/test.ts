@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { childEnvironment } from '../platform/config/environment.ts'
+import { readLocalConfig } from '../platform/config/local.ts'
+import { planFoundation } from './environment.ts'
 import { projectFolder } from './project.ts'
 
 /**
@@ -37,6 +39,7 @@ async function main(): Promise<number> {
   for (const check of checks) {
     if ((await run(check)) !== 0) failed.push(check.title)
   }
+  if (!isCheckOnly) await prepare()
   const results = await Promise.all(lanes().map(runTests))
   print(failed.length === 0 ? 'checks: all passed' : `checks failed: ${failed.join(', ')}`)
   const total = (of: keyof Counts): number =>
@@ -46,6 +49,13 @@ async function main(): Promise<number> {
     `${total('passed')} passed, ${total('failed') + failed.length} failed, ${total('skipped')} skipped`,
   )
   return results.every(({ exitCode }) => exitCode === 0) && failed.length === 0 ? 0 : 1
+}
+
+/** Once, before the lanes: both would build and install the same things at the same time. */
+async function prepare(): Promise<void> {
+  const config = readLocalConfig()
+  const { signal } = new AbortController()
+  if (config.testEnvironmentFile === undefined) await planFoundation(config, signal)
 }
 
 /** Each lane has real parts of its own, so that two can run side by side; the rest is serial. */
