@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -9,6 +9,7 @@ import {
   startContainer,
   stopContainer,
 } from '../../../src/local/node-agent/container-process.ts'
+import { eventually } from '../../support/eventually.ts'
 import { noon } from './builders.ts'
 
 let folder: string
@@ -36,7 +37,8 @@ describe('the process of a container', () => {
   })
 
   it('is killed with its group when it does not end in its grace', async () => {
-    const run = start('trap "" TERM; sleep 600 & wait; sleep 600')
+    const run = start('trap "" TERM; touch deaf; sleep 600 & wait; sleep 600')
+    await eventually(() => expect(existsSync(join(folder, 'deaf'))).toBe(true))
     await stopContainer(run, 100)
     expect(await run.ended).toBe(137)
   })
