@@ -119,7 +119,9 @@ async function openTools(api: TestApi) {
   const createPayer: Cast['createPerson'] = async (role, department) => {
     const person = await createPerson(role, department)
     const accountId = accountIdOf({ department, user: person.userId })
-    await accounts.issue({ accountId, issueId: 'matrix', microCredits: credits, expiresMs: null })
+    // Entries have one name space: the same id for two accounts would be one issue.
+    const issueId = `matrix:${accountId}`
+    await accounts.issue({ accountId, issueId, microCredits: credits, expiresMs: null })
     return person
   }
   const beginSession: Cast['beginSession'] = async ({ userId }) => {
