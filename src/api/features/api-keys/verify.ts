@@ -1,6 +1,7 @@
 import type { Clock } from '../../../shared/clock.ts'
 import { AppError } from '../../../shared/errors.ts'
 import type { SignedIn } from '../../plugins/route-config.ts'
+import { openShortMemory } from '../../short-memory.ts'
 import type { Callers } from '../users/callers.ts'
 import type { IdentityChanges } from '../users/identity-changes.ts'
 import { parseApiKey } from './key-text.ts'
@@ -44,28 +45,14 @@ function invalid(): AppError {
   return new AppError('auth.invalid_token', 'the API key is not valid or has expired')
 }
 
-type Remembered = { readonly row: ApiKeyRow; readonly untilMs: number }
-
+/** Invented ids must not push real ones out. */
 function rememberKeys({ store, changes, clock }: VerifyKeyParts) {
-  const remembered = new Map<string, Remembered>()
-  let epoch = 0
+  const sizeMax = rememberedMax
+  const memory = openShortMemory({ read: store.find, clock, ageMsMax, sizeMax, keepsNull: false })
   changes.listen((change) => {
-    if (change.kind !== 'ApiKey') return
-    epoch += 1
-    remembered.delete(change.keyId)
+    if (change.kind === 'ApiKey') memory.forget(change.keyId)
   })
-  return async (keyId: string): Promise<ApiKeyRow | null> => {
-    const known = remembered.get(keyId)
-    if (known !== undefined && known.untilMs > clock.nowMs()) return known.row
-    const asked = epoch
-    const row = await store.find(keyId)
-    if (remembered.size >= rememberedMax) remembered.clear()
-    // Invented ids must not push real ones out; a read from before a revocation may be stale.
-    if (row !== null && asked === epoch) {
-      remembered.set(keyId, { row, untilMs: clock.nowMs() + ageMsMax })
-    }
-    return row
-  }
+  return memory.get
 }
 
 /** Writes the last use at most once a minute for each key. */

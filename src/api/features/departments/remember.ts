@@ -1,11 +1,12 @@
 import type { Clock } from '../../../shared/clock.ts'
 import { defaultDepartment } from '../../../shared/domain/department.ts'
 import type { ModelUser } from '../../../shared/domain/known-model.ts'
+import { openShortMemory } from '../../short-memory.ts'
 import type { DepartmentRow, DepartmentStore } from './store.ts'
 
 /** How long a change that another replica made may go unnoticed; spares a read per request. */
 const ageMsMax = 5000
-const rememberedMax = 1000
+const sizeMax = 1000
 
 /** The rows of departments as requests need them: a few seconds old at most. */
 export type DepartmentMemory = {
@@ -15,31 +16,12 @@ export type DepartmentMemory = {
   readonly forgetDepartment: (name: string) => void
 }
 
-type Remembered = { readonly row: DepartmentRow | null; readonly untilMs: number }
-
 export function rememberDepartments(
   store: Pick<DepartmentStore, 'find'>,
   clock: Clock,
 ): DepartmentMemory {
-  const remembered = new Map<string, Remembered>()
-  let epoch = 0
-  return {
-    departmentOf: async (name) => {
-      const known = remembered.get(name)
-      if (known !== undefined && known.untilMs > clock.nowMs()) return known.row
-      const startEpoch = epoch
-      const row = await store.find(name)
-      // What was read before a change must not outlive it.
-      if (startEpoch !== epoch) return row
-      if (remembered.size >= rememberedMax) remembered.clear()
-      remembered.set(name, { row, untilMs: clock.nowMs() + ageMsMax })
-      return row
-    },
-    forgetDepartment: (name) => {
-      epoch += 1
-      remembered.delete(name)
-    },
-  }
+  const memory = openShortMemory({ read: store.find, clock, ageMsMax, sizeMax })
+  return { departmentOf: memory.get, forgetDepartment: memory.forget }
 }
 
 /** A department as the use of models is decided for it; without a row nothing is shut out. */

@@ -1,12 +1,13 @@
 import type { Clock } from '../../../shared/clock.ts'
 import type { Caller } from '../../../shared/domain/caller.ts'
 import { AppError } from '../../../shared/errors.ts'
+import { openShortMemory } from '../../short-memory.ts'
 import type { IdentityChanges } from './identity-changes.ts'
 import type { UserStore } from './store.ts'
 
 /** How long a change that Redis lost may go unnoticed; spares a read on every request. */
 const ageMsMax = 5000
-const rememberedMax = 10_000
+const sizeMax = 10_000
 
 /** Who a verified user id stands for right now. */
 export type Callers = {
@@ -14,30 +15,23 @@ export type Callers = {
   readonly find: (userId: string) => Promise<Caller>
 }
 
-type Remembered = { readonly caller: Caller; readonly untilMs: number }
-
 export function rememberCallers(
   users: Pick<UserStore, 'find'>,
   { clock, changes }: { readonly clock: Clock; readonly changes: IdentityChanges },
 ): Callers {
-  const remembered = new Map<string, Remembered>()
-  let epoch = 0
+  const read = async (userId: string): Promise<Caller | null> => {
+    const row = await users.find(userId)
+    if (row === null || row.state !== 'Active') return null
+    return { userId, role: row.role, department: row.department }
+  }
+  const memory = openShortMemory({ read, clock, ageMsMax, sizeMax, keepsNull: false })
   changes.listen((change) => {
-    if (change.kind !== 'User') return
-    epoch += 1
-    remembered.delete(change.userId)
+    if (change.kind === 'User') memory.forget(change.userId)
   })
   return {
     find: async (userId) => {
-      const known = remembered.get(userId)
-      if (known !== undefined && known.untilMs > clock.nowMs()) return known.caller
-      const asked = epoch
-      const row = await users.find(userId)
-      if (row === null || row.state !== 'Active') throw unknownUser()
-      const caller = { userId, role: row.role, department: row.department }
-      if (remembered.size >= rememberedMax) remembered.clear()
-      // A read that began before a change was heard of may be older than the change.
-      if (asked === epoch) remembered.set(userId, { caller, untilMs: clock.nowMs() + ageMsMax })
+      const caller = await memory.get(userId)
+      if (caller === null) throw unknownUser()
       return caller
     },
   }
