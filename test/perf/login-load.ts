@@ -6,8 +6,8 @@ import type { LoginApi } from './login-api.ts'
 export type Measured = {
   readonly signInMs: readonly number[]
   readonly profileMs: readonly number[]
-  /** Answers that were no success, among those of good people. */
-  readonly failed: number
+  /** Answers that were no success, among those of good people: what was asked and its status. */
+  readonly failed: readonly string[]
   readonly floodAnswers: ReadonlyMap<number, number>
   /** Of the api's process. */
   readonly cpuMs: number
@@ -61,11 +61,12 @@ export async function measurePhase(
   const signInMs: number[] = []
   const profileMs: number[] = []
   const floodAnswers = new Map<number, number>()
-  let failed = 0
+  const failed: string[] = []
   const timed = async (times: number[], wanted: number, ask: () => Promise<number>) => {
     const beganMs = performance.now()
-    if ((await ask()) !== wanted) failed += 1
+    const statusCode = await ask()
     times.push(performance.now() - beganMs)
+    if (statusCode !== wanted) failed.push(`${statusCode} instead of ${wanted}`)
   }
   const cpuBeforeMs = api.cpuMs()
   await Promise.all([

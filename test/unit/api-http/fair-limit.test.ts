@@ -20,7 +20,7 @@ function stage(limits: Parameters<typeof createFairLimit>[0]) {
     ends.shift()?.()
     await settled()
   }
-  return { send, began, refused, endOne }
+  return { limit, send, began, refused, endOne }
 }
 
 const limits = { concurrentMax: 1, waitingMax: 10, waitingPerSenderMax: 3 }
@@ -46,6 +46,19 @@ describe('a fair limit', () => {
     await settled()
     await endOne()
     expect(began.slice(4)).toEqual(['a', 'somebody'])
+  })
+
+  test('does not hold against a sender what was right', async () => {
+    const { limit, send, began, endOne } = stage(limits)
+    for (const name of ['a1', 'a2', 'a3']) send('a', name)
+    await settled()
+    for (let turn = 0; turn < 3; turn += 1) await endOne()
+    send('x')
+    for (const from of ['b', 'a']) send(from)
+    limit.forgive('a')
+    await settled()
+    for (let turn = 0; turn < 2; turn += 1) await endOne()
+    expect(began.slice(3)).toEqual(['x', 'a', 'b'])
   })
 
   test('refuses what one sender sends too much, and nobody else’s', async () => {

@@ -3,6 +3,8 @@ import { AppError } from '../../../shared/errors.ts'
 export type FairLimit = {
   /** Runs the work when its turn comes. Throws `rate.limited` when too much waits already. */
   readonly run: <T>(from: string, work: () => Promise<T>) => Promise<T>
+  /** What this sender asked for was right, and does not count against them. */
+  readonly forgive: (from: string) => void
 }
 
 export type FairLimits = {
@@ -74,6 +76,7 @@ export function createFairLimit(limits: FairLimits): FairLimit {
         leave()
       }
     },
+    forgive: share.forget,
   }
 }
 
@@ -88,6 +91,7 @@ function countShares() {
       counts.set(from, (counts.get(from) ?? 0) + 1)
     },
     of: (from: string): number => counts.get(from) ?? 0,
+    forget: (from: string): void => void counts.delete(from),
   }
 }
 

@@ -38,7 +38,7 @@ export type Passwords = {
 type Hashed = { readonly passwordHash: string | null }
 
 export function createPasswords(randomBytes: (size: number) => Uint8Array): Passwords {
-  const { run } = createFairLimit(limits)
+  const { run, forgive } = createFairLimit(limits)
   let strangers = 0
   const stranger = (): string => `stranger ${(strangers += 1)}`
   const hash = async (password: string, from = stranger()): Promise<string> => {
@@ -63,7 +63,9 @@ export function createPasswords(randomBytes: (size: number) => Uint8Array): Pass
     verifyFound: async (password, find, from) =>
       await run(from, async () => {
         const person = await find()
-        return { person, matches: await matches(password, person?.passwordHash ?? null) }
+        const isRight = await matches(password, person?.passwordHash ?? null)
+        if (isRight) forgive(from)
+        return { person, matches: isRight }
       }),
   }
 }
