@@ -58,7 +58,7 @@ export async function createPublicApp(parts: PublicAppParts): Promise<PublicApp>
   app.addHook('preClose', async () => parts.streams.stop())
   app.addHook('onClose', async () => await parts.onClose())
   await registerOpenApi(app, parts.publicUrl)
-  await registerDocs(app)
+  registerDocs(app)
   for (const register of parts.routes) await register(app)
   const routes = listRoutes()
   registerMethodRefusals(app, routes)

@@ -1,47 +1,72 @@
 import { createHash } from 'node:crypto'
-import type { FastifyInstance } from 'fastify'
-import apiReference from '@scalar/fastify-api-reference'
-import { AppError } from '../../shared/errors.ts'
+import Fastify, { type FastifyInstance } from 'fastify'
 
-const prefix = '/docs'
+const paths = ['/docs', '/docs/', '/docs/js/scalar.js'] as const
+type DocsPath = (typeof paths)[number]
+
+type Answer = {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer
+}
+type Answers = Readonly<Record<DocsPath, Answer>>
 
 /**
  * The reference at /docs, from the script inside the package: no other site is asked for anything,
- * and the Content-Security-Policy makes the browser see to that.
+ * and the Content-Security-Policy makes the browser see to that. The package is 24 MiB in memory,
+ * which a process takes only when somebody comes to read.
  */
-export async function registerDocs(app: FastifyInstance): Promise<void> {
-  await app.register(async (docs) => {
-    docs.addHook('onRoute', (route) => {
-      route.config = { ...route.config, permission: 'Public' }
+export function registerDocs(app: FastifyInstance): void {
+  const config = { permission: 'Public' } as const
+  let answers: Promise<Answers> | null = null
+  for (const path of paths) {
+    app.get(path, { config, schema: { hide: true } }, async (_request, reply) => {
+      answers ??= renderDocs()
+      const { status, headers, body } = (await answers)[path]
+      return await reply.code(status).headers(headers).send(body)
     })
-    docs.addHook('preHandler', async ({ hostname }) => {
-      // The package builds a URL from the Host header and would fail on an odd one.
-      if (URL.canParse(`http://${hostname}`)) return
-      throw new AppError('request.invalid', 'the Host header is not a host name')
-    })
-    docs.addHook('onSend', async (_request, reply, payload) => {
-      if (typeof payload !== 'string') return payload
-      const type = String(reply.getHeader('content-type'))
-      if (type.startsWith('text/html')) reply.header('content-security-policy', policyOf(payload))
-      if (type.startsWith('application/javascript')) {
-        reply.header('cache-control', 'public, max-age=3600')
-      }
-      return payload
-    })
-    await docs.register(apiReference, {
-      routePrefix: prefix,
-      configuration: {
-        url: '/openapi.json',
-        pageTitle: 'Atelier API',
-        withDefaultFonts: false,
-        telemetry: false,
-        hideClientButton: true,
-        showDeveloperTools: 'never',
-        agent: { disabled: true },
-        mcp: { disabled: true },
-      },
-    })
+  }
+}
+
+/** What the package answers is the same for everybody, so it is asked once, in an app of its own. */
+async function renderDocs(): Promise<Answers> {
+  const { default: apiReference } = await import('@scalar/fastify-api-reference')
+  const app = Fastify()
+  await app.register(apiReference, {
+    routePrefix: '/docs',
+    configuration: {
+      url: '/openapi.json',
+      pageTitle: 'Atelier API',
+      withDefaultFonts: false,
+      telemetry: false,
+      hideClientButton: true,
+      showDeveloperTools: 'never',
+      agent: { disabled: true },
+      mcp: { disabled: true },
+    },
   })
+  const ask = async (path: DocsPath) => {
+    const { statusCode, rawPayload } = await app.inject(path)
+    return { status: statusCode, body: rawPayload }
+  }
+  const page = await ask('/docs/')
+  return {
+    '/docs': { ...(await ask('/docs')), headers: { location: '/docs/' } },
+    '/docs/': {
+      ...page,
+      headers: {
+        'content-type': 'text/html; charset=utf-8',
+        'content-security-policy': policyOf(page.body.toString()),
+      },
+    },
+    '/docs/js/scalar.js': {
+      ...(await ask('/docs/js/scalar.js')),
+      headers: {
+        'content-type': 'application/javascript; charset=utf-8',
+        'cache-control': 'public, max-age=3600',
+      },
+    },
+  }
 }
 
 const inlineScript = /<script(?![^>]*\ssrc=)[^>]*>([\s\S]*?)<\/script>/g

@@ -230,7 +230,7 @@ describe('bytes that are hardly HTTP', () => {
     ['no HTTP at all', 'hello\r\n\r\n'],
     ['a NUL in the address', 'GET /v1/jobs\0 HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['no Host', 'GET /v1/models HTTP/1.1\r\n\r\n'],
-    ['an odd Host', 'GET /docs/ HTTP/1.1\r\nHost: %%%\r\nConnection: close\r\n\r\n'],
+    ['an odd Host', 'GET /v1/jobs HTTP/1.1\r\nHost: %%%\r\nConnection: close\r\n\r\n'],
     ['a header of 40 kB', `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`],
     [
       'two lengths',
