@@ -104,7 +104,7 @@ export function settle(world: World): World {
   throw new Error('row and resource never rest')
 }
 
-const cap = fc.option(fc.integer({ min: 0, max: 9 }), { nil: undefined })
+const cap = fc.integer({ min: 0, max: 9 })
 const edit = fc.record(
   {
     weight: fc.integer({ min: 1, max: 5 }),
