@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { labelName } from '../shared/crd/common.ts'
 import { accountIdOf } from '../shared/domain/caller.ts'
 import { roles } from '../shared/domain/permissions.ts'
+import { parseCredits } from '../shared/domain/price.ts'
 import { AppError } from '../shared/errors.ts'
 import type { AccountService } from './features/accounts/service.ts'
 import type { DepartmentStore } from './features/departments/store.ts'
@@ -104,10 +105,4 @@ async function issueCredits(
   const accountId = accountIdOf({ department, user })
   const microCredits = parseCredits(credits)
   await accounts.issue({ accountId, issueId: `demo:${accountId}`, microCredits, expiresMs: null })
-}
-
-/** "1.5" → 1500000, without floats. */
-function parseCredits(credits: string): number {
-  const [whole = '', fraction = ''] = credits.split('.')
-  return Number(whole + fraction.padEnd(6, '0'))
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { systemClock } from '../platform/clock/system-clock.ts'
-import { readApiConfig } from '../platform/config/api.ts'
+import { type ApiConfig, readApiConfig } from '../platform/config/api.ts'
 import { startMetricsServer } from '../platform/http/metrics-server.ts'
 import { openKubeClient } from '../platform/kube/client.ts'
 import { createLogger, type Logger } from '../platform/log/logger.ts'
@@ -45,7 +45,7 @@ async function run(log: Logger): Promise<void> {
   })
   const publicApi = await openPublicApi({
     ...shared,
-    ...config,
+    ...publicSettings(config),
     core,
     metrics: createApiMetrics(registry),
     issuers: await readIssuers(config.oidcIssuersFile),
@@ -84,6 +84,13 @@ async function run(log: Logger): Promise<void> {
   await core.close()
   await metricsServer.close()
   await kube.close()
+}
+
+/** What the public port knows of the configuration: no folders, no database address. */
+function publicSettings(config: ApiConfig) {
+  const { redisUrl, smtpUrl, mailFrom, firstAdminEmail } = config
+  const { trustedProxies, corsOrigins, rateLimits } = config
+  return { redisUrl, smtpUrl, mailFrom, firstAdminEmail, trustedProxies, corsOrigins, rateLimits }
 }
 
 /** Reports of large jobs come here; uploads are streams with limits of their own. */

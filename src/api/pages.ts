@@ -1,4 +1,4 @@
-import { AppError } from '../shared/errors.ts'
+import { invalidRequest } from '../shared/errors.ts'
 import type { Page, PageQuery } from '../shared/wire/pages.ts'
 
 /** One page of a list that is in memory: ordered by a text key that never changes for an item. */
@@ -12,10 +12,20 @@ export function pageOf<Item>(
     .map((item) => ({ item, key: keyOf(item) }))
     .filter(({ key }) => after === null || key > after)
     .toSorted((left, right) => (left.key < right.key ? -1 : 1))
-  const page = keyed.slice(0, limit)
-  const last = page.at(-1)
-  const next = last !== undefined && keyed.length > limit ? encodeCursor(last.key) : null
-  return { items: page.map(({ item }) => item), next }
+  const page = toPage(keyed, limit, ({ key }) => key)
+  return { items: page.items.map(({ item }) => item), next: page.next }
+}
+
+/** One page of what was found; a store is asked for `limit + 1`, to know whether there is more. */
+export function toPage<Item>(
+  found: readonly Item[],
+  limit: number,
+  keyOf: (item: Item) => string,
+): Page<Item> {
+  const items = found.slice(0, limit)
+  const last = items.at(-1)
+  const next = last !== undefined && found.length > limit ? encodeCursor(keyOf(last)) : null
+  return { items, next }
 }
 
 /** Where a page ended, opaque to clients: the key of its last item. */
@@ -28,6 +38,5 @@ export function decodeCursor(cursor: string): string {
   const text = Buffer.from(cursor, 'base64url').toString()
   const isOurs = text.startsWith('>') && encodeCursor(text.slice(1)) === cursor
   if (isOurs) return text.slice(1)
-  const fields = [{ path: 'cursor', message: 'is not a cursor of this list' }]
-  throw new AppError('request.invalid', 'not valid: cursor', { fields })
+  throw invalidRequest([{ path: 'cursor', message: 'is not a cursor of this list' }])
 }

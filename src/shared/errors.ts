@@ -94,6 +94,12 @@ export class AppError extends Error {
   }
 }
 
+/** One way to say that fields are wrong, for schemas and services alike; it names three at most. */
+export function invalidRequest(fields: readonly FieldError[]): AppError {
+  const names = fields.map(({ path }) => path || 'the body').slice(0, 3)
+  return new AppError('request.invalid', `not valid: ${names.join(', ')}`, { fields })
+}
+
 export function isAppError(error: unknown, code?: ErrorCode): error is AppError {
   return error instanceof AppError && (code === undefined || error.code === code)
 }

@@ -1,6 +1,6 @@
 import type { FastifySchemaCompiler } from 'fastify'
 import type { z } from 'zod'
-import { AppError, type FieldError } from '../../shared/errors.ts'
+import { type FieldError, invalidRequest } from '../../shared/errors.ts'
 
 const fieldsMax = 32
 const messageLengthMax = 300
@@ -13,12 +13,6 @@ export const compileValidator: FastifySchemaCompiler<z.ZodType> = ({ schema, htt
     if (result.success) return { value: result.data }
     return { error: invalidRequest(toFields(result.error.issues, pathOf)) }
   }
-}
-
-/** One way to say that fields are wrong, for zod and for services alike. */
-function invalidRequest(fields: readonly FieldError[]): AppError {
-  const names = fields.map(({ path }) => path || 'the body').slice(0, 3)
-  return new AppError('request.invalid', `not valid: ${names.join(', ')}`, { fields })
 }
 
 type PathOf = (path: readonly PropertyKey[]) => string

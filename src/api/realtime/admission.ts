@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Caller } from '../../shared/domain/caller.ts'
 import { requirePermission } from '../../shared/domain/permissions.ts'
-import { AppError } from '../../shared/errors.ts'
+import { AppError, invalidRequest } from '../../shared/errors.ts'
 import type { TicketService } from '../features/realtime-tickets/service.ts'
 import { decodeResumeCursor } from './resume-cursor.ts'
 import { type AccessParts, isLive } from './socket-access.ts'
@@ -59,8 +59,7 @@ export function createAdmission(parts: AdmissionParts): Admit {
 function readCursor(cursor: string): number {
   const sinceMs = decodeResumeCursor(cursor)
   if (sinceMs !== null) return sinceMs
-  const fields = [{ path: 'cursor', message: 'is not a cursor of this stream' }]
-  throw new AppError('request.invalid', 'not valid: cursor', { fields })
+  throw invalidRequest([{ path: 'cursor', message: 'is not a cursor of this stream' }])
 }
 
 function stopping(): AppError {

@@ -3,7 +3,7 @@ import type { Clock } from '../../../shared/clock.ts'
 import { accountIdOf, type Caller } from '../../../shared/domain/caller.ts'
 import { requirePermission } from '../../../shared/domain/permissions.ts'
 import { formatCredits, parseCredits } from '../../../shared/domain/price.ts'
-import { AppError } from '../../../shared/errors.ts'
+import { AppError, invalidRequest } from '../../../shared/errors.ts'
 import type { BalanceView, IssueRequest } from '../../../shared/wire/credits.ts'
 import type { AuditTrail } from '../audit-log/trail.ts'
 import type { DepartmentStore } from '../departments/store.ts'
@@ -72,8 +72,7 @@ function expiryOf({ expiresTime }: IssueRequest, nowMs: number): number | null {
   if (expiresTime === null) return null
   const expiresMs = Date.parse(expiresTime)
   if (expiresMs > nowMs) return expiresMs
-  const fields = [{ path: '/expiresTime', message: 'is in the past' }]
-  throw new AppError('request.invalid', 'not valid: /expiresTime', { fields })
+  throw invalidRequest([{ path: '/expiresTime', message: 'is in the past' }])
 }
 
 /** One key may issue to several accounts: each is an issue of its own. */

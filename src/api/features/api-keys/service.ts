@@ -2,7 +2,7 @@ import type { Clock } from '../../../shared/clock.ts'
 import type { Caller } from '../../../shared/domain/caller.ts'
 import type { RandomBytes } from '../../../shared/domain/job-id.ts'
 import { isAllowed, keyScopes, requirePermission } from '../../../shared/domain/permissions.ts'
-import { AppError, type FieldError } from '../../../shared/errors.ts'
+import { AppError, type FieldError, invalidRequest } from '../../../shared/errors.ts'
 import type { ApiKeyRequest, ApiKeyView, NewApiKeyView } from '../../../shared/wire/api-keys.ts'
 import type { Page, PageQuery } from '../../../shared/wire/pages.ts'
 import { pageOf } from '../../pages.ts'
@@ -39,7 +39,8 @@ export function createApiKeyService(parts: ApiKeyParts): ApiKeyService {
   return {
     create: async (caller, request) => {
       requirePermission(caller, 'api_keys.manage')
-      refuseFaults(findFaults(caller, request, parts.clock.nowMs()))
+      const faults = findFaults(caller, request, parts.clock.nowMs())
+      if (faults.length > 0) throw invalidRequest(faults)
       return await create(parts, caller, request)
     },
     list: async (caller, query) => {
@@ -65,12 +66,6 @@ function findFaults(caller: Caller, request: ApiKeyRequest, nowMs: number): Fiel
   const { expiresTime } = request
   const isPast = expiresTime !== null && Date.parse(expiresTime) <= nowMs
   return isPast ? [...faults, { path: '/expiresTime', message: 'must be in the future' }] : faults
-}
-
-function refuseFaults(fields: readonly FieldError[]): void {
-  if (fields.length === 0) return
-  const names = fields.map(({ path }) => path).slice(0, 3)
-  throw new AppError('request.invalid', `not valid: ${names.join(', ')}`, { fields })
 }
 
 async function create(

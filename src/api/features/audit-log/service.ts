@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream'
 import type { Caller } from '../../../shared/domain/caller.ts'
 import { requirePermission, visibleRows } from '../../../shared/domain/permissions.ts'
-import { AppError } from '../../../shared/errors.ts'
+import { AppError, invalidRequest } from '../../../shared/errors.ts'
 import type { AuditEntryView, AuditFilters, AuditLogQuery } from '../../../shared/wire/audit-log.ts'
 import type { Page } from '../../../shared/wire/pages.ts'
-import { decodeCursor, encodeCursor } from '../../pages.ts'
+import { decodeCursor, toPage } from '../../pages.ts'
 import { type CsvPart, toCsv } from './csv.ts'
 import type { AuditEntry } from './entry.ts'
 import type { AuditLogStore, AuditQuery } from './store.ts'
@@ -37,11 +37,8 @@ export function createAuditLogService(parts: AuditLogServiceParts): AuditLogServ
       requirePermission(caller, 'audit_log.read')
       const beforeId = cursor === undefined ? undefined : decodeCursor(cursor)
       const query = { ...queryOf(caller, filters), beforeId, limit: limit + 1 }
-      const found = await auditLog.page(query)
-      const page = found.slice(0, limit)
-      const last = page.at(-1)
-      const next = found.length > limit && last !== undefined ? encodeCursor(last._id) : null
-      return { items: page.map(toEntryView), next }
+      const { items, next } = toPage(await auditLog.page(query), limit, ({ _id }) => _id)
+      return { items: items.map(toEntryView), next }
     },
     toCsv: async (caller, filters) => {
       requirePermission(caller, 'audit_log.read')
@@ -85,7 +82,9 @@ function queryOf(caller: Caller, filters: AuditFilters): Omit<AuditQuery, 'limit
   const { action, actor, target, from, until } = filters
   const fromMs = from === undefined ? undefined : Date.parse(from)
   const untilMs = until === undefined ? undefined : Date.parse(until)
-  if (fromMs !== undefined && untilMs !== undefined && untilMs <= fromMs) throw emptyRange()
+  if (fromMs !== undefined && untilMs !== undefined && untilMs <= fromMs) {
+    throw invalidRequest([{ path: 'until', message: 'must be after from' }])
+  }
   const department = departmentFor(caller, filters.department)
   return { action, actorId: actor, targetId: target, fromMs, untilMs, department }
 }
@@ -95,9 +94,4 @@ function departmentFor(caller: Caller, wanted: string | undefined): string | und
   if (visibleRows(caller).kind === 'All') return wanted
   if (wanted === undefined || wanted === caller.department) return caller.department
   throw new AppError('auth.forbidden', 'you may read the audit log of your own department only')
-}
-
-function emptyRange(): AppError {
-  const fields = [{ path: 'until', message: 'must be after from' }]
-  return new AppError('request.invalid', 'not valid: until', { fields })
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { AppError } from '../../../shared/errors.ts'
+import { invalidRequest } from '../../../shared/errors.ts'
 
 const inviteId = z.string().regex(/^[0-9a-z]{26}$/)
 
@@ -12,6 +12,5 @@ export function encodeCursor(id: string): string {
 export function decodeCursor(cursor: string): string {
   const parsed = inviteId.safeParse(Buffer.from(cursor, 'base64url').toString())
   if (parsed.success) return parsed.data
-  const fields = [{ path: 'cursor', message: 'is not the `next` of a page' }]
-  throw new AppError('request.invalid', 'not valid: cursor', { fields })
+  throw invalidRequest([{ path: 'cursor', message: 'is not the `next` of a page' }])
 }

@@ -8,7 +8,7 @@ import {
   type NotificationView,
   unreadCountMax,
 } from '../../../shared/wire/notifications.ts'
-import { decodeCursor, encodeCursor } from '../../pages.ts'
+import { decodeCursor, toPage } from '../../pages.ts'
 import type { NotificationStore } from './store.ts'
 import { toNotificationView } from './view.ts'
 
@@ -50,11 +50,10 @@ async function listPage(
 ): Promise<NotificationPage> {
   const beforeId = cursor === undefined ? undefined : decodeCursor(cursor)
   const rows = await notifications.page({ userId, unreadOnly, beforeId, limit: limit + 1 })
-  const page = rows.slice(0, limit)
-  const last = page.at(-1)
+  const { items, next } = toPage(rows, limit, ({ _id }) => _id)
   return {
-    items: page.map(toNotificationView),
-    next: rows.length > limit && last !== undefined ? encodeCursor(last._id) : null,
+    items: items.map(toNotificationView),
+    next,
     unread: await notifications.countUnread(userId, unreadCountMax),
   }
 }

@@ -12,11 +12,25 @@ export type EndWish = {
 
 /** Ends one session and makes every replica forget it. False when it had ended. */
 export async function endSession(
-  { store, trail, changes, clock, directory }: SessionParts,
+  parts: SessionParts,
   { _id, userId }: Pick<SessionRow, '_id' | 'userId'>,
+  wish: EndWish,
+): Promise<boolean> {
+  const department = await departmentOf(parts, userId)
+  return await endOne(parts, { _id, userId, department }, wish)
+}
+
+async function departmentOf({ directory }: SessionParts, userId: string): Promise<string | null> {
+  return (await directory.find(userId))?.department ?? null
+}
+
+type Ending = Pick<SessionRow, '_id' | 'userId'> & { readonly department: string | null }
+
+async function endOne(
+  { store, trail, changes, clock }: SessionParts,
+  { _id, userId, department }: Ending,
   { reason, by, origin }: EndWish,
 ): Promise<boolean> {
-  const department = (await directory.find(userId))?.department ?? null
   const audit = trail.entry(by, {
     action: reason === 'Reused' ? 'session.reuse_detected' : 'session.ended',
     target: { kind: 'User', id: userId, department },
@@ -36,11 +50,12 @@ export async function endAllSessions(
   parts: SessionParts,
   { userId, keepSessionId, reason, by }: Parameters<SessionKeeper['endAll']>[0],
 ): Promise<void> {
+  const department = await departmentOf(parts, userId)
   const options = { nowMs: parts.clock.nowMs(), limit: sessionsMax }
   for (let round = 0; round < roundsMax; round += 1) {
     const live = await parts.store.listLive(userId, options)
     const ending = live.filter(({ _id }) => _id !== keepSessionId)
     if (ending.length === 0) return
-    for (const row of ending) await endSession(parts, row, { reason, by })
+    for (const { _id } of ending) await endOne(parts, { _id, userId, department }, { reason, by })
   }
 }

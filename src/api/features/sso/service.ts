@@ -1,6 +1,6 @@
 import type { Clock } from '../../../shared/clock.ts'
 import type { Origin } from '../../../shared/domain/caller.ts'
-import { AppError } from '../../../shared/errors.ts'
+import { AppError, invalidRequest } from '../../../shared/errors.ts'
 import type { SessionView } from '../../../shared/wire/sessions.ts'
 import type { IssuerList, SsoRequest } from '../../../shared/wire/sso.ts'
 import { line } from '../../../shared/wire/text.ts'
@@ -129,6 +129,5 @@ function refused(message: string): AppError {
 }
 
 function departmentFault(message: string): AppError {
-  const fields = [{ path: '/department', message }]
-  return new AppError('request.invalid', `not valid: /department`, { fields })
+  return invalidRequest([{ path: '/department', message }])
 }

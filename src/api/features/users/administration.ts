@@ -9,7 +9,7 @@ import {
   requirePermission,
   visibleRows,
 } from '../../../shared/domain/permissions.ts'
-import { AppError } from '../../../shared/errors.ts'
+import { AppError, invalidRequest } from '../../../shared/errors.ts'
 import type { Page } from '../../../shared/wire/pages.ts'
 import type {
   MembershipRequest,
@@ -19,7 +19,7 @@ import type {
   ProfileChangeRequest,
   RoleChangeRequest,
 } from '../../../shared/wire/users.ts'
-import { decodeCursor, encodeCursor } from '../../pages.ts'
+import { decodeCursor, toPage } from '../../pages.ts'
 import type { DepartmentStore } from '../departments/store.ts'
 import {
   decideApproval,
@@ -153,17 +153,13 @@ async function listPeople(
 ): Promise<Page<UserRow>> {
   const afterId = cursor === undefined ? undefined : decodeCursor(cursor)
   const states = filters.state === undefined ? (['Active', 'Disabled'] as const) : undefined
-  // One more than asked for tells whether there is another page.
   const rows = visibleRows(caller)
   const found = await users.page({ ...filters, states, rows, afterId, limit: limit + 1 })
   assert(
     found.every((row) => canSee(caller, ownershipOf(row))),
     'the filter says the same as canSee',
   )
-  const items = found.slice(0, limit)
-  const last = items.at(-1)
-  const next = found.length > limit && last !== undefined ? encodeCursor(last._id) : null
-  return { items, next }
+  return toPage(found, limit, ({ _id }) => _id)
 }
 
 async function requireDepartment(
@@ -186,8 +182,7 @@ function readMembership({ tier, expiresTime }: MembershipRequest, nowMs: number)
   if (expiresTime === null) return { tier, expiresMs: null }
   const expiresMs = Date.parse(expiresTime)
   if (expiresMs > nowMs) return { tier, expiresMs }
-  const fields = [{ path: '/expiresTime', message: 'has passed' }]
-  throw new AppError('request.invalid', 'not valid: /expiresTime', { fields })
+  throw invalidRequest([{ path: '/expiresTime', message: 'has passed' }])
 }
 
 function ownAccount(): AppError {

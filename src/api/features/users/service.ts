@@ -3,7 +3,7 @@ import type { Caller } from '../../../shared/domain/caller.ts'
 import { passwordFault } from '../../../shared/domain/password-fault.ts'
 import { permissionsOf, requirePermission } from '../../../shared/domain/permissions.ts'
 import { formatCredits } from '../../../shared/domain/price.ts'
-import { AppError } from '../../../shared/errors.ts'
+import { AppError, invalidRequest } from '../../../shared/errors.ts'
 import type {
   PasswordChangeRequest,
   ProfileChangeRequest,
@@ -81,18 +81,13 @@ async function changePassword(
   const verified = known?.passwordHash ?? null
   if (known === null || !(await passwords.verify(currentPassword, verified))) throw wrongPassword()
   const fault = passwordFault(newPassword, known)
-  if (fault !== null) throw weakPassword(fault)
+  if (fault !== null) throw invalidRequest([{ path: '/newPassword', message: fault }])
   const passwordHash = await passwords.hash(newPassword)
   await personChanges.apply(caller.userId, caller, (row) => {
     // Somebody else may have set another password since this one was verified.
     if (row.passwordHash !== verified) throw wrongPassword()
     return decidePassword(passwordHash, caller.sessionId ?? null)
   })
-}
-
-function weakPassword(message: string): AppError {
-  const fields = [{ path: '/newPassword', message }]
-  return new AppError('request.invalid', 'not valid: /newPassword', { fields })
 }
 
 function wrongPassword(): AppError {
