@@ -18,6 +18,7 @@ import { openPubSub } from '../../src/platform/redis/pub-sub.ts'
 import { generationJobSpec } from '../../src/shared/crd/generation-job.ts'
 import { newJobId } from '../../src/shared/domain/job-id.ts'
 import { quoteFlat } from '../../src/shared/domain/price.ts'
+import { smallProcess } from '../../src/local/product.ts'
 import { openTestFoundation } from '../support/foundation.ts'
 import { printRow, printTitle } from './print.ts'
 import type { realtimeApiOptions } from './realtime-api.ts'
@@ -33,9 +34,7 @@ const eventsPerSecond = 50
 const seconds = 30
 const department = 'bench'
 const password = 'correct horse battery'
-/** The young generation of V8 would grow to 64 MiB under any load, and never shrink. */
-const nodeOptions = ['--max-semi-space-size=4']
-const marks = { p99Ms: 500, rssMebibytes: 200 }
+const marks = { p99Ms: 500, rssMegabytes: 200 }
 
 type Variant = {
   readonly title: string
@@ -79,7 +78,10 @@ async function run(): Promise<void> {
     socketsMax: socketCount,
   }
   const script = join(import.meta.dirname, 'realtime-api.ts')
-  const api = fork(script, [JSON.stringify(options)], { execArgv: nodeOptions })
+  const api = fork(script, [JSON.stringify(options)], {
+    execArgv: [...smallProcess.nodeOptions],
+    env: { ...process.env, ...smallProcess.environment },
+  })
   const pubSub = openPubSub({
     url: redisUrl,
     prefix: options.redisPrefix,
@@ -93,7 +95,7 @@ async function run(): Promise<void> {
     const events = openJobEvents(pubSub)
     printConditions(foundation.descriptions)
     const scene = { address, pid: api.pid ?? 0, jobs, events }
-    printRow('api process before', `${residentMebibytes(scene.pid).toFixed(0)} MiB resident`)
+    printRow('api process before', `${residentMegabytes(scene.pid).toFixed(0)} MB resident`)
     for (const variant of variants) await measure(scene, variant)
     await database.close()
   } finally {
@@ -107,7 +109,7 @@ async function run(): Promise<void> {
 function printConditions(descriptions: readonly string[]): void {
   printTitle('Conditions')
   printRow('processor', `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}`)
-  printRow('node', `${process.version}, api with ${nodeOptions.join(' ')}`)
+  printRow('node', `${process.version}, api with ${smallProcess.nodeOptions.join(' ')}`)
   for (const line of descriptions) printRow('part', line)
   printRow('sockets', `${socketCount}, no compression, on loopback`)
   printRow('events', `${eventsPerSecond}/s that reach every socket, for ${seconds} s`)
@@ -208,7 +210,7 @@ function printResult(variant: Variant, { clients, board, openedMs, delayMs, usag
   const sorted = Float64Array.from(clients.latenciesMs()).toSorted()
   const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)] ?? NaN
   const wanted = board.count() * (socketCount / variant.people)
-  const { peakMebibytes, cores, ownCores } = usage.stop()
+  const { peakMegabytes, cores, ownCores } = usage.stop()
   printTitle(variant.title)
   printRow('sockets opened, with tickets', `${(openedMs / 1000).toFixed(1)} s`)
   printRow(
@@ -223,10 +225,10 @@ function printResult(variant: Variant, { clients, board, openedMs, delayMs, usag
   printRow('told twice', String(clients.repeated()))
   printRow('lost: sockets without the newest state', String(clients.behind()))
   printRow('sockets closed meanwhile', String(clients.closed()))
-  printRow('api process, resident at most', `${peakMebibytes.toFixed(0)} MiB`)
+  printRow('api process, resident at most', `${peakMegabytes.toFixed(0)} MB`)
   printRow(
-    `mark ≤ ${marks.rssMebibytes} MiB`,
-    peakMebibytes <= marks.rssMebibytes ? 'met' : 'MISSED',
+    `mark ≤ ${marks.rssMegabytes} MB`,
+    peakMegabytes <= marks.rssMegabytes ? 'met' : 'MISSED',
   )
   printRow('api process, processor', `${cores.toFixed(2)} cores`)
   printRow('clients and publisher, processor', `${ownCores.toFixed(2)} cores`)
@@ -237,9 +239,9 @@ function watchProcess(pid: number) {
   const beganMs = performance.now()
   const beganCpuMs = cpuMs(pid)
   const ownBeganMs = cpuMs(process.pid)
-  let peakMebibytes = 0
+  let peakMegabytes = 0
   const look = () => {
-    peakMebibytes = Math.max(peakMebibytes, residentMebibytes(pid))
+    peakMegabytes = Math.max(peakMegabytes, residentMegabytes(pid))
   }
   const timer = setInterval(look, 250)
   return {
@@ -248,7 +250,7 @@ function watchProcess(pid: number) {
       clearInterval(timer)
       const tookMs = performance.now() - beganMs
       return {
-        peakMebibytes,
+        peakMegabytes,
         cores: (cpuMs(pid) - beganCpuMs) / tookMs,
         ownCores: (cpuMs(process.pid) - ownBeganMs) / tookMs,
       }
@@ -256,9 +258,9 @@ function watchProcess(pid: number) {
   }
 }
 
-function residentMebibytes(pid: number): number {
+function residentMegabytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? NaN) / 1024
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? NaN) * 1.024e-3
 }
 
 /** User and system time; the kernel counts in hundredths of a second. */
