@@ -7,10 +7,13 @@ import type { GenerateRequest } from '../../../src/inference/runner/protocol.ts'
 
 const folder = path.resolve(import.meta.dirname, '../../../models/demo')
 const jobs = 200
-/** Code is compiled and the heap has grown by then. */
-const warmUpJobs = 80
 /** Between two collections the heap swells; what a leak raises is the lowest of so many readings. */
 const readings = 40
+const growthMax = 0.05
+/** Code is compiled and the heap has grown by then. */
+const warmUpJobs = 80
+/** The heap may still settle in one round of jobs; a leak grows in every one. */
+const roundsMax = 3
 
 let runner: Runner | undefined
 afterEach(() => runner?.close())
@@ -41,26 +44,30 @@ function requestOf(job: number): GenerateRequest {
   }
 }
 
-test('a runner takes no more memory after 200 jobs', { timeout: 300_000 }, async () => {
+test('a runner takes no more memory after 200 jobs', { timeout: 600_000 }, async () => {
   const open = new Runner()
   runner = open
   const { manifest } = await readManifest(folder)
   await open.load({ folder, files: manifest.files, threads: 1, provider: 'cpu' })
   const pid = open.pid ?? 0
+  let done = 0
   let images = 0
-  const run = async (job: number) =>
-    open.generate(requestOf(job), { onProgress: () => {}, onImage: () => (images += 1) })
-
-  const resident: number[] = []
-  for (let job = 0; job < warmUpJobs + jobs; job++) {
-    await run(job)
-    resident.push(await residentBytes(pid))
+  const run = async (count: number) => {
+    const resident: number[] = []
+    for (const end = done + count; done < end; done++) {
+      await open.generate(requestOf(done), { onProgress: () => {}, onImage: () => (images += 1) })
+      resident.push(await residentBytes(pid))
+    }
+    return Math.min(...resident.slice(-readings)) / Math.min(...resident.slice(0, readings))
   }
-  const before = Math.min(...resident.slice(warmUpJobs, warmUpJobs + readings))
-  const after = Math.min(...resident.slice(-readings))
 
-  expect(images).toBe(warmUpJobs + jobs)
+  await run(warmUpJobs)
+  let growth = Infinity
+  for (let round = 0; round < roundsMax && Math.abs(growth - 1) >= growthMax; round++) {
+    growth = await run(jobs)
+  }
+  expect(images).toBe(done)
   expect(open.pid).toBe(pid)
-  expect(after / before).toBeGreaterThan(0.95)
-  expect(after / before).toBeLessThan(1.05)
+  expect(growth).toBeGreaterThan(1 - growthMax)
+  expect(growth).toBeLessThan(1 + growthMax)
 })
