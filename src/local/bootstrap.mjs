@@ -15,6 +15,8 @@ const projectFolder = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 const logFile = join(cacheFolder(), 'logs', 'bootstrap.log')
 // onnxruntime's install script would download CUDA libraries; CPU and WebGPU come with the package.
 process.env.ONNXRUNTIME_NODE_INSTALL = 'skip'
+// Every program that we start finds compiled code here, which makes it faster and smaller.
+process.env.NODE_COMPILE_CACHE ??= join(cacheFolder(), 'compiled')
 
 try {
   await main(process.argv.slice(2))

@@ -240,6 +240,7 @@ async function createAdmin({ atelier }: Scene): Promise<void> {
     const child = spawn(process.execPath, [program, 'create', ...who], {
       env: {
         PATH: process.env['PATH'],
+        NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
         MONGODB_URI: atelier.mongodbUri,
         ATELIER_SECRETS_FOLDER: join(atelier.folder, 'secrets'),
       },

@@ -33,6 +33,7 @@ export async function startLoginApi(environment: TestEnvironment): Promise<Login
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
       PATH: process.env['PATH'] ?? '',
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
       ATELIER_LISTEN: `127.0.0.1:${ports.api}`,
       ATELIER_INTERNAL_LISTEN: `127.0.0.1:${ports.apiInternal}`,
       ATELIER_METRICS_LISTEN: `127.0.0.1:${ports.apiMetrics}`,

@@ -31,6 +31,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'demo.json'), JSON.stringify(demo))
   environment = {
     PATH: process.env['PATH'] ?? '',
+    NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
     ATELIER_LISTEN: `127.0.0.1:${ports.open}`,
     ATELIER_INTERNAL_LISTEN: `127.0.0.1:${ports.internal}`,
     ATELIER_METRICS_LISTEN: `127.0.0.1:${ports.metrics}`,

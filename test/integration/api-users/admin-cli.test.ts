@@ -53,7 +53,8 @@ async function admin(args: readonly string[], input = '', uri = mongodbUri): Pro
 type Wish = { readonly input: string; readonly environment: Readonly<Record<string, string>> }
 
 async function run(command: readonly string[], { input, environment }: Wish): Promise<End> {
-  const env = { PATH: process.env['PATH'], ...environment }
+  const { PATH, NODE_COMPILE_CACHE } = process.env
+  const env = { PATH, NODE_COMPILE_CACHE, ...environment }
   const child = spawn(process.execPath, command, { env })
   child.stdin.end(input)
   const ended = once(child, 'exit')
