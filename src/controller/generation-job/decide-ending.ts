@@ -5,7 +5,7 @@ import { outputsOf } from './attempt.ts'
 import { attemptFields, endAttempt, liveConditions } from './decide-live.ts'
 import type { Verdict } from './checks.ts'
 import type { Decision } from './decision.ts'
-import { isHeld, modelCondition } from './job-conditions.ts'
+import { isHeld, modelCondition, modelWasReady } from './job-conditions.ts'
 import type { Observed } from './observed.ts'
 import { condition, keptCondition, writeStatus } from './status.ts'
 import { activeSecondsAfter } from './times.ts'
@@ -29,7 +29,7 @@ export function decideEnding({ observed, state, verdict }: Ending): Decision {
   return {
     actions: [
       ...writeStatus(observed, {
-        conditions: endConditions(observed, verdict),
+        conditions: endConditions(observed, state, verdict),
         fields: endFields(observed, state),
       }),
       {
@@ -41,14 +41,14 @@ export function decideEnding({ observed, state, verdict }: Ending): Decision {
   }
 }
 
-function endConditions(observed: Observed, verdict: Verdict) {
+function endConditions(observed: Observed, state: AttemptState, verdict: Verdict) {
   const reserved = isHeld(observed)
     ? condition({ type: 'CreditsReserved', status: 'True', reason: 'Reserved' })
     : condition({ type: 'CreditsReserved', status: 'False', reason: 'Ended' })
   return [
     reserved,
     condition({ type: 'Admitted', status: 'False', reason: 'Ended' }),
-    keptCondition(observed, 'ModelReady') ?? modelCondition(observed),
+    state.kind === 'Over' ? modelWasReady : lastKnownModel(observed),
     condition({ type: 'PodsReady', status: 'False', reason: 'Ended' }),
     condition({
       type: 'Succeeded',
@@ -57,6 +57,10 @@ function endConditions(observed: Observed, verdict: Verdict) {
       message: verdict.message === '' ? undefined : verdict.message,
     }),
   ]
+}
+
+function lastKnownModel(observed: Observed) {
+  return keptCondition(observed, 'ModelReady') ?? modelCondition(observed)
 }
 
 function endFields(observed: Observed, state: AttemptState): Partial<GenerationJobStatus> {

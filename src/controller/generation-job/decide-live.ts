@@ -5,13 +5,13 @@ import type { Action, Decision, EventNote } from './decision.ts'
 import {
   admitted,
   creditsCondition,
-  modelCondition,
+  modelWasReady,
   podsCondition,
   running,
   suspended,
 } from './job-conditions.ts'
 import type { AttemptView, Observed } from './observed.ts'
-import { keptCondition, writeStatus } from './status.ts'
+import { writeStatus } from './status.ts'
 
 /** An attempt is under way: tell about its pod, and end it when the job is suspended. */
 export function decideLive(observed: Observed, attempt: AttemptView): Decision {
@@ -37,7 +37,7 @@ export function liveConditions(observed: Observed, attempt: AttemptView): Condit
   return [
     creditsCondition(observed),
     isSuspending(observed, attempt) ? suspended : admitted,
-    keptCondition(observed, 'ModelReady') ?? modelCondition(observed),
+    modelWasReady,
     podsCondition(observed, attempt),
     running,
   ]

@@ -38,6 +38,9 @@ export function modelCondition(observed: Observed): ConditionDraft {
   return condition({ type, status: 'False', reason, message: modelMessage(observed, readiness) })
 }
 
+/** An attempt is made of ready models only, and is not troubled by what becomes of them later. */
+export const modelWasReady = condition({ type: 'ModelReady', status: 'True', reason: 'Ready' })
+
 function modelMessage({ job }: Observed, found: Readiness): string | undefined {
   const { reason, name, field, model } = found
   if (reason === 'ModelNotFound') return `${field}: there is no Model ${name}.`

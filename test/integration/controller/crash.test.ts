@@ -170,8 +170,8 @@ describe('a controller that is killed after any one of its writes', () => {
       expect(endState, `killed after ${writes.at(-1)}`).toEqual(scenario.expected)
       if (writes.length === fatalWrite) killed += 1
     })
-    // Two changes may become one write, so that the very last kills need not happen.
-    expect(killed).toBeGreaterThan(length - 4)
+    // Two changes may become one write, so that the last kills need not happen.
+    expect(killed).toBeGreaterThan(length * 0.8)
   })
 
   it('converges when it is killed early again and again', async () => {

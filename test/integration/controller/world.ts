@@ -84,7 +84,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const behaviour = options.behaviour ?? (() => ({}))
   const kubelet = startKubelet({ client: admin, api, namespace: name, behaviour })
   const shared = { admin, api, folder, name, id, allowCpu: options.allowCpu ?? false }
-  const controllers: Controller[] = []
+  const controllers: Promise<Controller>[] = []
+  let isClosed = false
   return {
     admin,
     api,
@@ -92,13 +93,15 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     model: name,
     nodes,
     startController: async (through) => {
-      const controller = await start(shared, through ?? ((client) => client))
+      if (isClosed) throw new Error('the world is closed')
+      const controller = start(shared, through ?? ((client) => client))
       controllers.push(controller)
-      return controller
+      return await controller
     },
     ...jobVerbs(admin, name),
     close: async () => {
-      await Promise.all(controllers.map(async (controller) => await controller.stop()))
+      isClosed = true
+      await Promise.all(controllers.map(async (controller) => await (await controller).stop()))
       await cleanUp(shared, { kubelet, nodes })
     },
   }

@@ -62,6 +62,12 @@ describe('a starting attempt', () => {
     expect(conditions).toMatchObject({ Admitted: 'True/Admitted', PodsReady: 'False/Starting' })
   })
 
+  it('had ready models, whatever was written before a crash', () => {
+    const status = withCondition(starting, aCondition('ModelReady', 'False/ModelNotReady'))
+    const { conditions } = decided({ job: aJob({ status }), attempts: [anAttempt()] })
+    expect(conditions['ModelReady']).toBe('True/Ready')
+  })
+
   it('is adopted as the next number, and ends the pause that is still written down', () => {
     const status = runningStatus({ retryTime: at(15), failedAttempts: 1 })
     const attempts = [anAttempt(aPod({ phase: 'Failed' })), anAttemptWithoutPod({ number: 2 })]
