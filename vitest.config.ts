@@ -7,6 +7,7 @@ const isolate = false
 /** On real parts, which each of the two projects starts for itself; one file at a time. */
 const onRealParts = {
   isolate,
+  sequence: { groupOrder: 2 },
   globalSetup: ['test/support/global-setup.ts'],
   fileParallelism: false,
   testTimeout: 60_000,
@@ -26,6 +27,8 @@ export default defineConfig({
           // One per core: the default leaves one core idle, which is half of a small machine.
           maxWorkers: availableParallelism(),
           isolate,
+          // Projects with another number of workers run one after another.
+          sequence: { groupOrder: 1 },
         },
       },
       { test: { ...onRealParts, name: 'api', include: [apiTests] } },

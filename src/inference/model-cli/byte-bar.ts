@@ -1,5 +1,10 @@
-import type { WriteStream } from 'node:tty'
 import { formatBytes } from './text.ts'
+
+/** A terminal, a file or a pipe. */
+export type Output = {
+  readonly isTTY?: boolean
+  readonly write: (text: string) => unknown
+}
 
 export type ByteBar = {
   readonly add: (count: number) => void
@@ -9,8 +14,8 @@ export type ByteBar = {
 const width = 30
 
 /** Draws bytes done on a terminal; writes nothing into a file or pipe. */
-export function startByteBar(stream: WriteStream, totalBytes: number): ByteBar {
-  if (!stream.isTTY) return { add: () => {}, end: () => {} }
+export function startByteBar(stream: Output, totalBytes: number): ByteBar {
+  if (stream.isTTY !== true) return { add: () => {}, end: () => {} }
   let done = 0
   let drawn = -1
   return {

@@ -1,4 +1,3 @@
-import type { WriteStream } from 'node:tty'
 import type { ComponentFacts } from '../models/component-facts.ts'
 import { type CheckedPack, checkPack } from '../models/check-pack.ts'
 import { readAnyManifest } from '../models/manifest.ts'
@@ -6,10 +5,10 @@ import { largestNeedBytes, memoryNeedBytes } from '../models/memory-need.ts'
 import { totalBytes } from '../models/pack-files.ts'
 import { memoryBudgetBytes } from '../runtime/memory-budget.ts'
 import type { Command } from './command.ts'
-import { startByteBar } from './byte-bar.ts'
+import { type Output, startByteBar } from './byte-bar.ts'
 import { formatBytes, formatTable } from './text.ts'
 
-export type Streams = { readonly stdout: WriteStream; readonly stderr: WriteStream }
+export type Streams = { readonly stdout: Output; readonly stderr: Output }
 
 /** Prints what a pack is; rejects with the one thing that is wrong with it. */
 export async function checkFolder(command: Command, { stdout, stderr }: Streams): Promise<void> {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { runModelCommand } from '../../../src/inference/model-cli/run.ts'
 import { modelSpec } from '../../../src/shared/crd/model.ts'
 
 const goldens = path.resolve(import.meta.dirname, '../../goldens/data')
@@ -17,8 +18,21 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 type End = { readonly code: number; readonly stdout: string; readonly stderr: string }
 
-/** Runs `npm run model -- …` as a process of its own. */
+/** What `npm run model -- …` does, without a process for each time. */
 async function model(...args: readonly string[]): Promise<End> {
+  const [stdout, stderr] = [new Collected(), new Collected()]
+  const code = await runModelCommand(args, { stdout, stderr })
+  return { code, stdout: stdout.text, stderr: stderr.text }
+}
+
+class Collected {
+  text = ''
+  write(text: string): void {
+    this.text += text
+  }
+}
+
+async function modelProcess(...args: readonly string[]): Promise<End> {
   return new Promise((resolve) => {
     const command = ['src/inference/model-cli/cli.ts', ...args]
     execFile(process.execPath, command, (error, stdout, stderr) => {
@@ -143,7 +157,7 @@ describe('npm run model -- add', () => {
 
 describe('npm run model -- check', () => {
   test('prints what a pack is and what it needs', async () => {
-    const { code, stdout, stderr } = await model('check', 'models/demo')
+    const { code, stdout, stderr } = await modelProcess('check', 'models/demo')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     for (const part of ['StableDiffusion1', 'unet', 'opset', 'MiB loaded', 'on this machine']) {
       expect(stdout).toContain(part)
@@ -163,15 +177,22 @@ describe('npm run model -- check', () => {
     })
   }, 30_000)
 
-  test('prints the one thing that is wrong', async () => {
-    await add()
-    await rm(inFolder('tiny/unet/model.onnx'))
-    expect(await model('check', inFolder('tiny'))).toEqual({
-      code: 1,
-      stdout: '',
-      stderr: 'unet/model.onnx: the file is missing\n',
-    })
-  }, 30_000)
+  test.each([
+    ['here', model],
+    ['as a process', modelProcess],
+  ])(
+    'prints the one thing that is wrong, %s',
+    async (_, run) => {
+      await add()
+      await rm(inFolder('tiny/unet/model.onnx'))
+      expect(await run('check', inFolder('tiny'))).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: 'unet/model.onnx: the file is missing\n',
+      })
+    },
+    30_000,
+  )
 })
 
 describe('npm run model -- list', () => {
@@ -216,7 +237,7 @@ describe('npm run model', () => {
   })
 
   test('helps on standard output', async () => {
-    const { code, stdout, stderr } = await model('--help')
+    const { code, stdout, stderr } = await modelProcess('--help')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain('npm run model -- check PATH')
   })

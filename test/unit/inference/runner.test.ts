@@ -4,7 +4,7 @@ import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { decode } from 'fast-png'
 import sharp from 'sharp'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { encodePng } from '../../../src/inference/output/png.ts'
 import { readManifest } from '../../../src/inference/models/manifest.ts'
 import { Runner, type RunnerOptions } from '../../../src/inference/runner/parent.ts'
@@ -57,10 +57,20 @@ const runners: Runner[] = []
 afterEach(async () => {
   await Promise.all(runners.splice(0).map((runner) => runner.close()))
 })
+/** For jobs that leave their runner as it was: a child takes a second to start. */
+let common: Runner
+beforeAll(async () => {
+  common = await load(new Runner())
+})
+afterAll(async () => await common.close())
 
 async function openRunner(options: RunnerOptions = {}): Promise<Runner> {
   const runner = new Runner(options)
   runners.push(runner)
+  return await load(runner)
+}
+
+async function load(runner: Runner): Promise<Runner> {
   const { manifest } = await readManifest(folder)
   await runner.load({ folder, files: manifest.files, threads: 1, provider: 'cpu' })
   return runner
@@ -107,26 +117,23 @@ const killChildOf = (runner: Runner) => process.kill(runner.pid ?? 0, 'SIGKILL')
 
 describe('a runner', { timeout: 60_000 }, () => {
   test('makes the same bytes for the same seed', async () => {
-    const runner = await openRunner()
-    const first = await generate(runner)
-    const second = await generate(runner)
-    const other = await generate(runner, { seed: 12 })
+    const first = await generate(common)
+    const second = await generate(common)
+    const other = await generate(common, { seed: 12 })
     expect(bytesOf(second)).toEqual(bytesOf(first))
     expect(bytesOf(other)).not.toEqual(bytesOf(first))
   })
 
   test('makes each picture of a job as if it had been asked for alone', async () => {
-    const runner = await openRunner()
-    const together = await generate(runner, { images: 3 })
-    const alone = await generate(runner, { seed: 13 })
+    const together = await generate(common, { images: 3 })
+    const alone = await generate(common, { seed: 13 })
     expect(together.images.map(({ seed }) => seed)).toEqual([11, 12, 13])
     expect(bytesOf(together)[2]).toBe(bytesOf(alone)[0])
   })
 
   test('leaves the recipe out when it is told so, and changes no pixel', async () => {
-    const runner = await openRunner()
-    const [told] = pngsOf(await generate(runner))
-    const [silent] = pngsOf(await generate(runner, { embedRecipe: false }))
+    const [told] = pngsOf(await generate(common))
+    const [silent] = pngsOf(await generate(common, { embedRecipe: false }))
     assert(told !== undefined && silent !== undefined, 'each made a picture')
     const parameters: unknown = expect.stringContaining(request.prompt)
     expect(readPngTexts(told)).toEqual({ parameters })
@@ -136,16 +143,14 @@ describe('a runner', { timeout: 60_000 }, () => {
   })
 
   test('counts every model call of every picture', async () => {
-    const runner = await openRunner()
-    const { steps } = await generate(runner, { images: 2 })
+    const { steps } = await generate(common, { images: 2 })
     expect(steps).toEqual([0, 1, 2, 3, 3, 4, 5, 6])
-    const second = await generate(runner, { scheduler: 'Heun' })
+    const second = await generate(common, { scheduler: 'Heun' })
     expect(second.steps.at(-1)).toBe(5)
   })
 
   test('sends previews as small JPEG files, not one for each call', async () => {
-    const runner = await openRunner()
-    const { previews } = await generate(runner, { steps: 100 })
+    const { previews } = await generate(common, { steps: 100 })
     expect(previews.length).toBeGreaterThan(0)
     expect(previews.length).toBeLessThan(50)
     const { format, width, height } = await sharp(previews[0]).metadata()
@@ -154,19 +159,17 @@ describe('a runner', { timeout: 60_000 }, () => {
   })
 
   test('changes a picture only as far as its strength says', async () => {
-    const runner = await openRunner()
     const image = inputs.slice(0, 1)
     const change = { task: 'ImageToImage', inputs: image, steps: 10 } as const
-    const little = await generate(runner, { ...change, strength: 0.2 })
-    const much = await generate(runner, { ...change, strength: 0.9 })
+    const little = await generate(common, { ...change, strength: 0.2 })
+    const much = await generate(common, { ...change, strength: 0.9 })
     expect(little.steps.at(-1)).toBe(2)
     expect(distance(little, picture)).toBeLessThan(distance(much, picture))
   })
 
   test('repaints under the mask and keeps every other byte on request', async () => {
-    const runner = await openRunner()
     const change = { task: 'Inpaint', inputs, keepUnmaskedPixels: true } as const
-    const { images } = await generate(runner, change)
+    const { images } = await generate(common, change)
     const [before, after] = [decode(picture).data, decode(images[0].png).data]
     const changed = Array.from(before.keys()).filter((i) => before[i] !== after[i])
     expect(changed.length).toBeGreaterThan(1000)
@@ -174,15 +177,14 @@ describe('a runner', { timeout: 60_000 }, () => {
   })
 
   test('says what was done to an input', async () => {
-    const runner = await openRunner()
     const change = { task: 'ImageToImage', inputs: inputs.slice(0, 1), width: 32, height: 64 }
-    const { images } = await generate(runner, {
+    const { images } = await generate(common, {
       ...change,
       task: 'ImageToImage',
       resizeMode: 'Fill',
     })
     expect(images[0].inputChanges).toEqual([expect.stringContaining('64x64')])
-    const refused = await generate(runner, { ...change, task: 'ImageToImage' }).catch(identity)
+    const refused = await generate(common, { ...change, task: 'ImageToImage' }).catch(identity)
     expect(refused).toBeInstanceOf(AppError)
     expect(String(refused)).toMatch(/inputs\[0\].*64x64.*32x64/)
   })
@@ -200,9 +202,8 @@ describe('a runner', { timeout: 60_000 }, () => {
   })
 
   test('ends a job early after a cancel', async () => {
-    const runner = await openRunner()
-    const onStep = (step: number) => step === 10 && runner.cancel(patient)
-    const { outcome, steps, images } = await generate(runner, { steps: 100, images: 50, onStep })
+    const onStep = (step: number) => step === 10 && common.cancel(patient)
+    const { outcome, steps, images } = await generate(common, { steps: 100, images: 50, onStep })
     expect(outcome).toBe('Cancelled')
     expect(images).toEqual([])
     // One run may be under way and one message on its way.
@@ -210,9 +211,8 @@ describe('a runner', { timeout: 60_000 }, () => {
   })
 
   test('runs the next job after a cancelled one', async () => {
-    const runner = await openRunner()
-    await generate(runner, { steps: 100, onStep: () => runner.cancel(patient) })
-    expect((await generate(runner)).outcome).toBe('Completed')
+    await generate(common, { steps: 100, onStep: () => common.cancel(patient) })
+    expect((await generate(common)).outcome).toBe('Completed')
   })
 
   test('is Cancelled when the child had to be killed', async () => {
@@ -254,10 +254,9 @@ describe('a runner', { timeout: 60_000 }, () => {
   })
 
   test('passes on the named error of a request', async () => {
-    const runner = await openRunner()
-    const error = await generate(runner, { scheduler: 'nope' }).catch(identity)
+    const error = await generate(common, { scheduler: 'nope' }).catch(identity)
     expect(isAppError(error, 'inference.unsupported')).toBe(true)
-    expect((await generate(runner)).outcome).toBe('Completed')
+    expect((await generate(common)).outcome).toBe('Completed')
   })
 
   test('passes on the named error of a model that is not there', async () => {
