@@ -27,6 +27,8 @@ export default defineConfig({
           // One per core: the default leaves one core idle, which is half of a small machine.
           maxWorkers: availableParallelism(),
           isolate,
+          // Two workers share two cores with the other lane.
+          testTimeout: 30_000,
           // Projects with another number of workers run one after another.
           sequence: { groupOrder: 1 },
         },

@@ -61,24 +61,26 @@ async function compareCases(
 ): Promise<readonly CaseResult[]> {
   const set = readGolden<Index>(folder, 'pipelines')
   const results: CaseResult[] = []
+  const open = new Map<string, DiffusionModel>()
   for (const item of (set?.index.cases ?? []).filter(isMember)) {
-    results.push(await caseOf(item.name, () => compareCase({ folder, set: set!, item })))
+    results.push(await caseOf(item.name, () => compareCase({ folder, set: set!, item, open })))
   }
+  for (const model of open.values()) await closeModel(model)
   return results
 }
 
-type Files = Pick<Subject, 'folder' | 'set' | 'item'>
+type Files = Pick<Subject, 'folder' | 'set' | 'item'> & {
+  /** Opening a model takes longer than a case, so cases of one model share it. */
+  readonly open: Map<string, DiffusionModel>
+}
 
-async function compareCase({ folder, set, item }: Files): Promise<readonly Check[]> {
+async function compareCase({ folder, set, item, open }: Files): Promise<readonly Check[]> {
   const files = await openPackFiles(modelFolder(folder, item.model))
-  const model = await openModel(files, { threads: cpuBudget() })
-  try {
-    const job = await prepareJob(...askedOf(item, { folder, model }))
-    const tolerance = { ...usualTolerance, ...item.tolerance }
-    return await comparePictures({ folder, set, item, tolerance, job })
-  } finally {
-    await closeModel(model)
-  }
+  const model = open.get(item.model) ?? (await openModel(files, { threads: cpuBudget() }))
+  open.set(item.model, model)
+  const job = await prepareJob(...askedOf(item, { folder, model }))
+  const tolerance = { ...usualTolerance, ...item.tolerance }
+  return await comparePictures({ folder, set, item, tolerance, job })
 }
 
 /** The scheduler by the name a job would give; a name that is none of ours by what it made. */
