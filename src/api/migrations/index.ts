@@ -11,6 +11,7 @@ export const migrations: readonly Migration[] = [
   { number: 2, name: 'ledger', up: indexLedger },
   { number: 3, name: 'uploads', up: indexUploads },
   { number: 4, name: 'people', up: openDirectory },
+  { number: 5, name: 'invitations', up: indexInvites },
 ]
 
 type Index = { readonly collection: string; readonly name: string; readonly keys: Keys }
@@ -51,15 +52,20 @@ async function openDirectory(database: Database): Promise<void> {
   await indexPeople(database)
 }
 
-/** People of the first release had a role and a password, and no identity beside their row. */
-async function completeUsers(database: Database): Promise<void> {
+/**
+ * People of the first release had a role and a password, and no identity beside their row. Takes a
+ * thousand of them; false when there was none.
+ */
+async function completeUsers(database: Database): Promise<boolean> {
   const users = database.documents<UserRow>('users')
   const identities = database.documents<Identity>('identities')
-  for (const { _id, email } of await users.find({ state: { $exists: false } }, { limit: 1000 })) {
+  const found = await users.find({ state: { $exists: false } }, { limit: 1000 })
+  for (const { _id, email } of found) {
     const identity = { _id: emailIdentity(email), kind: 'Email', userId: _id } as const
     await identities.insert({ ...identity, creationTimeMs: 0 })
     await users.update({ _id }, { $set: { ...firstReleaseUser } })
   }
+  return found.length > 0
 }
 
 const firstReleaseUser = {
@@ -108,6 +114,14 @@ async function indexPeople(database: Database): Promise<void> {
       keys: { 'auditOutbox._id': 1 } as const,
     })),
   ])
+}
+
+async function indexInvites(database: Database): Promise<void> {
+  await createIndexes(database, [
+    { collection: 'invites', name: 'of_address', keys: { emailKey: 1, _id: 1 } },
+  ])
+  // The step before takes a thousand people. It ends: whoever was taken has a state.
+  while (await completeUsers(database));
 }
 
 /** One after the other: the embedded database locks up on concurrent index builds. */

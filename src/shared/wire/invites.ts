@@ -13,7 +13,9 @@ export const inviteRequest = z
   .strictObject({
     email: emailAddress,
     department: labelName,
-    role: inviteRole.meta({ description: 'Department admins invite members only' }),
+    role: inviteRole.meta({
+      description: 'Only super admins invite admins, and their keys need `users.set_role` for it',
+    }),
     name: personName.optional(),
     language: language.default('ko').meta({ description: 'Of the mail' }),
   })

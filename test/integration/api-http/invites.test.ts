@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Person, startApi, type TestApi } from './harness.ts'
-import { fromAnywhere, goodPassword, newAddress, poster, runTask } from './mailed-codes.ts'
+import { startApi, type TestApi } from './harness.ts'
+import { csvHeader, invalidInvite, openInviteRequests } from './invite-requests.ts'
+import { newAddress, runTask } from './mailed-codes.ts'
 
 const firstAdminEmail = 'first@admin.example'
 
@@ -12,34 +13,7 @@ afterAll(async () => {
   await api.close()
 })
 
-const post = poster(() => api)
-const collection = (name: string) => api.core.database.native.collection(name)
-const invite = async (email: string, changes = {}, as: Person = 'lead') =>
-  await post('/v1/invites', { email, department: api.surroundings.quality, ...changes }, { as })
-const tokenFor = async (email: string): Promise<string> => {
-  const { token } = await api.mailTo(email)
-  expect(token).not.toBeNull()
-  return decodeURIComponent(token ?? '')
-}
-const accept = async (token: string, changes = {}) =>
-  await post('/v1/invites/accept', {
-    token,
-    password: goodPassword,
-    name: 'Ida Invited',
-    language: 'en',
-    ...changes,
-  })
-const revoke = async (id: string, as: Person) =>
-  await api.call({ method: 'DELETE', url: `/v1/invites/${id}`, as, headers: fromAnywhere() })
-const importCsv = async (body: string | Buffer, as: Person = 'lead', type = 'text/csv') =>
-  await api.call({
-    method: 'POST',
-    url: '/v1/invites/import?language=en',
-    as,
-    body,
-    headers: { 'content-type': type },
-  })
-const invalid = { status: 422, code: 'invite.invalid' }
+const { invite, tokenFor, accept, revoke, importCsv, collection } = openInviteRequests(() => api)
 
 describe('an invitation', () => {
   test('comes by mail and makes its receiver a member at once', async () => {
@@ -72,6 +46,9 @@ describe('an invitation', () => {
       'user.invite_accepted',
       'session.started',
     ])
+    const lead = await api.core.people.directory.findByEmail(api.emailOf('lead'))
+    const facts = { invite: made.json().id, invitedBy: lead?._id }
+    expect(actions[1]).toMatchObject({ after: facts })
     expect(JSON.stringify(actions)).not.toContain(email)
   })
 
@@ -82,7 +59,7 @@ describe('an invitation', () => {
     const answers = await Promise.all([accept(token), accept(token)])
     const statuses = new Set(answers.map(({ statusCode }) => statusCode))
     expect(statuses).toEqual(new Set([201, 422]))
-    expect((await accept(token)).json()).toMatchObject(invalid)
+    expect((await accept(token)).json()).toMatchObject(invalidInvite)
     expect(await collection('users').countDocuments({ email })).toBe(1)
   })
 
@@ -92,11 +69,25 @@ describe('an invitation', () => {
     const firstToken = await tokenFor(email)
     await invite(email.toUpperCase())
     const secondToken = await tokenFor(email.toUpperCase())
-    expect((await accept(firstToken)).json()).toMatchObject(invalid)
+    expect((await accept(firstToken)).json()).toMatchObject(invalidInvite)
     const page = await api.call({ url: '/v1/invites?limit=100', as: 'lead' })
     const old = page.json().items.find(({ id }: { id: string }) => id === first.id)
     expect(old).toMatchObject({ state: 'Revoked' })
+    const [, ended] = await collection('auditLog')
+      .find({ 'target.id': first.id })
+      .sort({ _id: 1 })
+      .toArray()
+    expect(ended).toMatchObject({
+      action: 'user.invite_revoked',
+      actor: { kind: 'User', role: 'department_admin' },
+      target: { kind: 'Invite', department: api.surroundings.quality },
+    })
     expect((await accept(secondToken)).statusCode).toBe(201)
+  })
+
+  test('is found by its address without reading all others', async () => {
+    const indexes = await collection('invites').indexes()
+    expect(indexes.map(({ key }) => key)).toContainEqual({ emailKey: 1, _id: 1 })
   })
 
   test('sent five times at once leaves one that is open', async () => {
@@ -134,7 +125,7 @@ describe('an invitation', () => {
       expect({ ...answer.json(), instance: '' }).toEqual({
         ...answers[0]?.json(),
         instance: '',
-        ...invalid,
+        ...invalidInvite,
       })
     }
     await collection('invites').updateOne({ email: expired }, { $set: { expiresMs: 1 } })
@@ -154,7 +145,7 @@ describe('an invitation', () => {
       userId: mina?._id ?? '',
       creationTimeMs: Date.now(),
     })
-    expect((await accept(token)).json()).toMatchObject(invalid)
+    expect((await accept(token)).json()).toMatchObject(invalidInvite)
     await collection('users').updateOne({ _id: mina?._id } as object, {
       $set: { email: api.emailOf('mina') },
     })
@@ -220,13 +211,11 @@ describe('who may invite whom', () => {
 })
 
 describe('a CSV file of invitations', () => {
-  const header = 'email,name,department,role'
-
   test('invites its good rows, tells the bad ones, and can be sent again', async () => {
     const { quality, research } = api.surroundings
     const [good, named] = [newAddress(), newAddress()]
     const file = [
-      `\ufeff${header}`,
+      `\ufeff${csvHeader}`,
       `${good},,${quality},`,
       `${named},"Kim, Mina",${quality},department_member`,
       `no address,X,${quality},`,
@@ -268,8 +257,8 @@ describe('a CSV file of invitations', () => {
   })
 
   test('is for those who may invite', async () => {
-    expect((await importCsv(`${header}\n`, 'mina')).statusCode).toBe(403)
-    expect((await importCsv(`${header}\n`)).json()).toEqual({
+    expect((await importCsv(`${csvHeader}\n`, 'mina')).statusCode).toBe(403)
+    expect((await importCsv(`${csvHeader}\n`)).json()).toEqual({
       created: 0,
       unchanged: 0,
       refused: [],

@@ -148,7 +148,7 @@ export const joiningRecipes: Readonly<Record<string, Recipe | readonly Recipe[]>
   acceptInvite: self('Public', 201, {
     object: 'invite',
     relations: proven,
-    rule: ownElse(422),
+    rule: invitedStill(),
     wish: (_, { target: { relation, secret = '' } }) => ({
       body: {
         token: relation === 'own' ? secret : tampered(secret),
@@ -163,6 +163,16 @@ export const joiningRecipes: Readonly<Record<string, Recipe | readonly Recipe[]>
 function invitedVisible(): Rule {
   return (place, actor) =>
     canManage(actor, { department: place.department, role: 'department_member' }) ? 'Good' : 404
+}
+
+/** Whoever calls has sent the invitation: it is good while they could still do so. */
+function invitedStill(): Rule {
+  return (place) => {
+    const { relation, user: userId, role, department, isActive } = place
+    const invite = { role: invitedRole(place), department }
+    const isBacked = isActive && canManage({ userId, role, department }, invite)
+    return relation === 'own' && isBacked ? 'Good' : 422
+  }
 }
 
 /** The same id with another secret of the same form. */

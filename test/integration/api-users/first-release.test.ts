@@ -36,3 +36,20 @@ it('people of the first release keep their id and can sign in; twice changes not
   await people?.up(database)
   expect(await createUserStore(database).find(row._id)).toEqual(upgraded)
 })
+
+it('all people of the first release are completed, however many there are', async () => {
+  const people = Array.from({ length: 1100 }, (_, index) => ({
+    _id: `u-${String(index).padStart(24, '0')}`,
+    email: `worker-${index}@site.example`,
+    name: 'Worker',
+    role: 'department_member',
+    department: 'vision',
+    passwordHash: '$argon2id$…',
+  }))
+  await database.documents('users').insertMissing(people)
+  for (const { up } of migrations) await up(database)
+  const users = database.native.collection('users')
+  expect(await users.countDocuments({ state: { $exists: false } })).toBe(0)
+  const last = await createIdentityStore(database).find('email:worker-1099@site.example')
+  expect(last?.userId).toBe(people.at(-1)?._id)
+})

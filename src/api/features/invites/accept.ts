@@ -10,6 +10,7 @@ import type { Passwords } from '../sessions/passwords.ts'
 import type { UserDirectory } from '../users/directory.ts'
 import { emailIdentity } from '../users/identities.ts'
 import type { UserRow } from '../users/store.ts'
+import { isBacked } from './standing.ts'
 import type { InviteRow, InviteStore } from './store.ts'
 import { isSameHash, readInviteToken } from './token.ts'
 
@@ -43,17 +44,19 @@ export async function acceptInvite(
   return await sessions.start({ userId, method: 'Invite', origin })
 }
 
-async function findInvite({ invites, clock }: AcceptParts, text: string): Promise<InviteRow> {
+async function findInvite(parts: AcceptParts, text: string): Promise<InviteRow> {
+  const { invites, clock } = parts
   const token = readInviteToken(text)
   if (token === null) throw invalidInvite()
   const invite = await invites.find(token.inviteId)
   const isRight = isSameHash(token.hash, invite?.tokenHash ?? token.hash)
   const isOpen = invite?.state === 'Open' && invite.expiresMs > clock.nowMs()
   if (invite === null || !isRight || !isOpen) throw invalidInvite()
+  if (!(await isBacked(parts, invite))) throw invalidInvite()
   return invite
 }
 
-/** One sentence for wrong, used, replaced, revoked, expired and overtaken by another account. */
+/** One sentence for wrong, used, replaced, revoked, expired, unbacked and overtaken by an account. */
 function invalidInvite(): AppError {
   return new AppError('invite.invalid', 'the invitation is not valid any more; ask for a new one')
 }
@@ -67,7 +70,7 @@ type NewMember = {
 /** The inviter has approved them: no guest. */
 async function createMember(
   { directory }: AcceptParts,
-  { email, role, department }: InviteRow,
+  { _id, by, email, role, department }: InviteRow,
   { request, passwordHash, origin }: NewMember,
 ): Promise<UserRow> {
   const { name, language } = request
@@ -76,6 +79,7 @@ async function createMember(
     identity: { _id: emailIdentity(email), kind: 'Email' },
     origin,
     action: 'user.invite_accepted',
+    facts: { invite: _id, invitedBy: by },
   })
   if (member === null) throw invalidInvite()
   return member

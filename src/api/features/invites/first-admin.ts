@@ -3,6 +3,8 @@ import { type AddresseeParts, findAddressee } from '../codes/addressee.ts'
 import type { DepartmentStore } from '../departments/store.ts'
 import type { UserStore } from '../users/store.ts'
 import { findOpenInvites, type SendParts, sendInvite } from './send.ts'
+import { findWorking } from './standing.ts'
+import { firstAdminInviter } from './store.ts'
 
 export type FirstAdminParts = SendParts &
   AddresseeParts & {
@@ -24,12 +26,12 @@ async function inviteFirstAdmin(parts: FirstAdminParts, email: string): Promise<
   if (admins.length > 0) return false
   const { name: department } = platformDepartment
   const open = await findOpenInvites(parts, { email, department })
-  if (open.some(({ role }) => role === 'super_admin')) return false
+  if ((await findWorking(parts, open, 'super_admin')) !== null) return false
   // Whoever has an account is promoted with the admin program: an invite would not open it.
   if ((await findAddressee(parts, email)) !== null) return false
   await parts.departments.ensure(platformDepartment)
   const invite = { email, name: null, department, role: 'super_admin', language: 'ko' } as const
-  await sendInvite(parts, invite, { by: 'first-admin', hasAccount: false })
+  await sendInvite(parts, invite, { by: firstAdminInviter, hasAccount: false })
   return true
 }
 

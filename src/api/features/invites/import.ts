@@ -23,7 +23,10 @@ type Outcome = 'Created' | 'Unchanged' | Refusal
 /** Rows wait for the database most of the time; a thousand must fit into one request. */
 const concurrentMax = 8
 
-/** Each row for itself. Repeating a file mails nobody twice, as long as the first mail is good. */
+/**
+ * Each row for itself. Repeating a file mails nobody twice, as long as the first mail is good. When
+ * the database breaks off, the rest of the rows stays for the next time.
+ */
 export async function importInvites(
   parts: InviteParts,
   caller: Caller,
@@ -33,7 +36,7 @@ export async function importInvites(
   const seen = new Map<string, number>()
   const checked = rows.map((row) => checkRow(row, { seen, language }))
   const outcomes: Outcome[] = []
-  const queue = checked.entries()
+  const queue = takeRows(checked)
   const work = async (): Promise<void> => {
     for (const [index, row] of queue) outcomes[index] = await inviteRow(parts, caller, row)
   }
@@ -43,6 +46,11 @@ export async function importInvites(
     unchanged: outcomes.filter((outcome) => outcome === 'Unchanged').length,
     refused: outcomes.filter((outcome) => typeof outcome === 'object'),
   }
+}
+
+/** A fault in the loop over a generator closes it, and so for all workers that take from it. */
+function* takeRows(rows: readonly Checked[]): Generator<readonly [number, Checked]> {
+  yield* rows.entries()
 }
 
 type Checked = Refusal | { readonly line: number; readonly request: InviteRequest }

@@ -1,16 +1,17 @@
 import type { Caller } from '../../../shared/domain/caller.ts'
-import { canManage, canSee } from '../../../shared/domain/permissions.ts'
+import { canManage, canSee, requirePermission } from '../../../shared/domain/permissions.ts'
 import { AppError } from '../../../shared/errors.ts'
 import { type AddresseeParts, findAddressee } from '../codes/addressee.ts'
 import type { DepartmentStore } from '../departments/store.ts'
 import { findOpenInvites, type NewInvite, type SendParts, sendInvite } from './send.ts'
+import { findWorking } from './standing.ts'
 import type { InviteRow } from './store.ts'
 
 export type InviteParts = SendParts &
   AddresseeParts & { readonly departments: Pick<DepartmentStore, 'find'> }
 
 export type InviteOptions = {
-  /** Leaves an open invite as it is that says the same: no second mail. */
+  /** Leaves an open invite as it is that says the same and works: no second mail. */
   readonly keepSame: boolean
 }
 export type Invited = { readonly row: InviteRow; readonly isNew: boolean }
@@ -30,8 +31,8 @@ export async function invitePerson(
   const open = await findOpenInvites(parts, invite)
   const foreign = open.find((one) => !canManage(caller, one))
   if (foreign !== undefined) throw forbidden('somebody above you has invited this address')
-  const same = open.findLast((one) => one.role === invite.role)
-  if (keepSame && same !== undefined) return { row: same, isNew: false }
+  const same = keepSame ? await findWorking(parts, open, invite.role) : null
+  if (same !== null) return { row: same, isNew: false }
   const known = await findAddressee(parts, invite.email)
   if (known !== null && canSee(caller, { department: known.department, user: known._id })) {
     throw new AppError('user.email_taken', 'a person whom you can see has this address')
@@ -40,7 +41,10 @@ export async function invitePerson(
   return { row, isNew: true }
 }
 
-/** Department admins reach their own department, and only super admins appoint admins. */
+/**
+ * Department admins reach their own department, and only super admins appoint admins; a key of one
+ * only with the scope that it would need to appoint them afterwards.
+ */
 async function requireReach(
   { departments }: InviteParts,
   caller: Caller,
@@ -51,6 +55,7 @@ async function requireReach(
   if (!canManage(caller, { role, department })) {
     throw forbidden('department admins invite members only')
   }
+  if (role !== 'department_member') requirePermission(caller, 'users.set_role')
 }
 
 function forbidden(message: string): AppError {

@@ -7,7 +7,8 @@ import type { InviteRole } from '../../../shared/wire/invites.ts'
 import type { MailContent, Mailer } from '../../mail/mailer.ts'
 import type { AuditTrail } from '../audit-log/trail.ts'
 import type { CurrentSettings } from '../settings/current.ts'
-import type { InviteRow, InviteStore } from './store.ts'
+import { revokeInvite } from './revoke.ts'
+import type { firstAdminInviter, InviteRow, InviteStore } from './store.ts'
 import { newInviteToken } from './token.ts'
 
 const dayMs = 86_400_000
@@ -32,7 +33,7 @@ export type NewInvite = {
 }
 
 export type Sending = {
-  readonly by: Caller | string
+  readonly by: Caller | typeof firstAdminInviter
   /** The address has an account that the inviter may not know of: the mail says so, with no token. */
   readonly hasAccount: boolean
 }
@@ -53,7 +54,7 @@ export async function findOpenInvites(
 /**
  * Makes an invite, ends the older ones of the same address and department, and mails the token. Of
  * two at the same moment the newer stays, whoever looks last. A crash before the mail leaves an
- * invite whose token nobody has: inviting again replaces it.
+ * invite that is not marked as mailed: inviting again, in whatever way, replaces it.
  */
 export async function sendInvite(
   parts: SendParts,
@@ -74,11 +75,12 @@ export async function sendInvite(
     by: typeof by === 'string' ? by : by.userId,
     creationTimeMs: nowMs,
     expiresMs: nowMs + inviteDays * dayMs,
+    mailedMs: null,
     auditOutbox: [trail.entry(by, { action: 'user.invited', ...auditFacts(_id, invite) })],
   }
   await invites.insert(row)
   await trail.relay(invites, row)
-  await endOlder(parts, row)
+  await endOlder(parts, row, by)
   const content: MailContent = hasAccount
     ? { template: 'AccountExists' }
     : {
@@ -88,6 +90,7 @@ export async function sendInvite(
         days: inviteDays,
       }
   await mailer.send({ id: `invite:${_id}`, to: row.email, language: row.language, content })
+  await invites.markMailed(_id, clock.nowMs())
   return row
 }
 
@@ -96,10 +99,10 @@ function auditFacts(id: string, { department, role }: Pick<NewInvite, 'departmen
   return { target: { kind: 'Invite', id, department }, after: { role } } as const
 }
 
-async function endOlder(parts: SendParts, row: InviteRow): Promise<void> {
+async function endOlder(parts: SendParts, row: InviteRow, by: Sending['by']): Promise<void> {
   const open = await findOpenInvites(parts, row)
   const newest = open.at(-1)?._id ?? row._id
-  for (const { _id } of open) {
-    if (_id < newest) await parts.invites.end(_id, parts.clock.nowMs(), { state: 'Revoked' })
+  for (const one of open) {
+    if (one._id < newest) await revokeInvite(parts, one, by)
   }
 }

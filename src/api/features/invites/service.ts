@@ -18,6 +18,7 @@ import { acceptInvite, type AcceptParts } from './accept.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { importInvites, type InviteFile } from './import.ts'
 import { type InviteParts, invitePerson } from './invite.ts'
+import { revokeInvite } from './revoke.ts'
 import { toInviteView } from './view.ts'
 
 /** Who may come without asking. */
@@ -75,7 +76,7 @@ export function createInviteService(parts: InviteParts & AcceptParts): InviteSer
 }
 
 async function revoke(parts: InviteParts, caller: Caller, id: string): Promise<void> {
-  const { invites, trail, clock } = parts
+  const { invites } = parts
   const row = await invites.find(id)
   if (row === null || !canSee(caller, { department: row.department, user: row.by })) {
     throw notFound()
@@ -83,10 +84,7 @@ async function revoke(parts: InviteParts, caller: Caller, id: string): Promise<v
   if (!canManage(caller, row)) {
     throw new AppError('auth.forbidden', 'only super admins revoke invitations of admins')
   }
-  const target = { kind: 'Invite', id, department: row.department }
-  const audit = trail.entry(caller, { action: 'user.invite_revoked', target })
-  const ended = await invites.end(id, clock.nowMs(), { state: 'Revoked', audit })
-  if (ended !== null) return await trail.relay(invites, ended)
+  if (await revokeInvite(parts, row, caller)) return
   // It may have been accepted since it was read.
   if ((await invites.find(id))?.state === 'Accepted') throw notFound()
 }

@@ -8,6 +8,9 @@ import type { AuditEntry, AuditOutbox } from '../audit-log/entry.ts'
 import { openOutboxes } from '../audit-log/outboxes.ts'
 import type { OutboxStore } from '../audit-log/trail.ts'
 
+/** As whom the platform itself invites: no person's id. */
+export const firstAdminInviter = 'first-admin'
+
 /** Somebody is asked to join. The token is in the mail only. */
 export type InviteRow = AuditOutbox & {
   /** A ULID: invites are listed in its order, newest first. */
@@ -22,10 +25,15 @@ export type InviteRow = AuditOutbox & {
   /** SHA-256: the token has 256 random bits. */
   readonly tokenHash: string
   readonly state: 'Open' | 'Accepted' | 'Revoked'
-  /** User id, or the name of a program. */
+  /** User id, or `firstAdminInviter`. */
   readonly by: string
   readonly creationTimeMs: number
   readonly expiresMs: number
+  /**
+   * When its mail was stored and all older invites were ended. Null: a crash may have come before,
+   * and nobody has the token. Absent: of an earlier release, and mailed.
+   */
+  readonly mailedMs?: number | null
 }
 
 export type InviteEnd = {
@@ -46,6 +54,7 @@ export type InviteStore = OutboxStore & {
   readonly find: (id: string) => Promise<InviteRow | null>
   /** Throws for an id that is taken: they are random. */
   readonly insert: (row: InviteRow) => Promise<void>
+  readonly markMailed: (id: string, nowMs: number) => Promise<void>
   /** Open invites of one address that have not expired; the oldest hundred. */
   readonly findOpen: (emailKey: string, nowMs: number) => Promise<readonly InviteRow[]>
   /** Ends an open invite, for one of all callers; null for the others and for an expired one. */
@@ -65,6 +74,9 @@ export function createInviteStore(database: Database): InviteStore {
     find: invites.findById,
     insert: async (row) => {
       if (!(await invites.insert(row))) throw new Error('an invite id was made twice')
+    },
+    markMailed: async (_id, nowMs) => {
+      await invites.update({ _id }, { $set: { mailedMs: nowMs } })
     },
     findOpen: async (emailKey, nowMs) =>
       await invites.find(
