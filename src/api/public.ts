@@ -34,7 +34,7 @@ export async function openPublicApi(deps: PublicApiDeps): Promise<PublicApi> {
   const heartbeatMs = deps.heartbeatMs ?? defaultHeartbeatMs
   const work = openWork({
     ...deps,
-    watch: createJobWatch({ ...core, streams, clock, heartbeatMs }),
+    watch: createJobWatch({ ...core, access: realtime.access, streams, clock, heartbeatMs }),
   })
   const publicApp = await createPublicApp({
     ...deps,

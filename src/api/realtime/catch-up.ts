@@ -66,17 +66,15 @@ export function createCatchUp(parts: CatchUpParts): CatchUp {
   }
   return {
     tellSocket: async (socket, sinceMs) => {
+      await socket.drained()
       const atMs = clock.nowMs()
-      const changes = await readChanges(parts, socket.caller.userId, sinceMs)
-      for (const frame of framesFor(socket, changes, parts)) {
+      socket.hasMissed = false
+      for await (const frame of framesFor(socket, sinceMs, parts)) {
         if (!socket.isOpen) return
-        hub.send(socket, frame)
-        hub.flush()
-        await socket.drained()
+        await socket.deliver(frame)
       }
-      socket.behindSinceMs = null
-      hub.send(socket, cursorFrame(encodeResumeCursor(atMs)))
-      hub.flush()
+      socket.behindSinceMs = socket.hasMissed ? atMs : null
+      if (!socket.hasMissed) await socket.deliver(cursorFrame(encodeResumeCursor(atMs)))
     },
     tellPerson: async (person) => {
       const { userId } = person
@@ -123,13 +121,19 @@ async function readChanges(
 }
 
 /** A row of before is not news for others: it goes to this socket only. */
-function* framesFor(
+async function* framesFor(
   socket: ClientSocket,
-  { isReset, rows, notifications }: Changes,
-  { toView }: Pick<CatchUpParts, 'toView'>,
-): Generator<Frame> {
+  sinceMs: number,
+  parts: CatchUpParts,
+): AsyncGenerator<Frame, void, undefined> {
+  const { userId } = socket.caller
+  const { isReset, rows, notifications } = await readChanges(parts, userId, sinceMs)
   if (isReset) yield resetFrame()
-  for (const row of rows) if (socket.canSeeJob(row.owner)) yield jobFrame(toView(row))
+  for (const row of rows) if (socket.canSeeJob(row.owner)) yield jobFrame(parts.toView(row))
+  for await (const watched of parts.changes.rows([...socket.watched])) {
+    const others = watched.filter(({ owner }) => owner.user !== userId && socket.canSeeJob(owner))
+    for (const row of others) yield jobFrame(parts.toView(row))
+  }
   if (!socket.canSeeNotifications) return
   for (const row of notifications) yield notificationFrame(toNotificationView(row))
 }

@@ -11,7 +11,7 @@ import { type SocketEnd, socketEnds } from './socket-ends.ts'
 import type { Frame, PackFrames } from './socket-frames.ts'
 
 export type SocketLimits = {
-  /** A reader for whom more than this waits is cut off. */
+  /** More does not wait for a reader: it is told from the database once this has left. */
   readonly waitingBytesMax: number
   /** When more than this waits, progress is left out: newer numbers follow. */
   readonly progressWaitingBytesMax: number
@@ -48,6 +48,8 @@ export class ClientSocket {
   /** Since when its reader has to be told again; null once that is done. */
   behindSinceMs: number | null = null
   isCatchingUp = false
+  /** Too much waited, so that something was not told: until the next catch-up nothing more is. */
+  hasMissed = false
   readonly #parts: SocketParts
   #waiting = new Map<string, Frame>()
   #waitingBytes = 0
@@ -94,23 +96,38 @@ export class ClientSocket {
     return isAllowed(role, permission) && (scopes === undefined || scopes.includes(permission))
   }
 
-  /** Leaves with the next flush. */
-  enqueue(frame: Frame): void {
+  /** Leaves with the next flush; false when too much waits already. */
+  enqueue(frame: Frame): boolean {
     const { waitingBytesMax, progressWaitingBytesMax } = this.#parts.limits
-    if (frame.isProgress && this.#waitingBytes > progressWaitingBytesMax) return
+    if (frame.isProgress && this.#waitingBytes > progressWaitingBytesMax) return true
     const older = this.#waiting.get(frame.key)
-    if (older !== undefined && older.number > frame.number) return
+    if (older !== undefined && older.number > frame.number) return true
+    const waitingBytes = this.#waitingBytes + frame.bytes.length - (older?.bytes.length ?? 0)
+    const isFull = waitingBytes > waitingBytesMax
+    if (isFull && !this.#canWrite) {
+      this.hasMissed = true
+      return false
+    }
     this.#waiting.set(frame.key, frame)
-    this.#waitingBytes += frame.bytes.length - (older?.bytes.length ?? 0)
-    if (this.#waitingBytes <= waitingBytesMax) return
-    if (this.#isWriting) this.close('slow_reader')
-    else this.flush()
+    this.#waitingBytes = waitingBytes
+    if (isFull) this.flush()
+    return true
   }
 
-  /** Resolves when everything has left, or the socket has ended: for who tells it much at once. */
+  /** For who tells it much at once: resolves when the frame has left, or the socket has ended. */
+  async deliver(frame: Frame): Promise<void> {
+    await this.drained()
+    this.enqueue(frame)
+    this.flush()
+    await this.drained()
+  }
+
+  /** Resolves when the next frame may leave at once, or the socket has ended. */
   async drained(): Promise<void> {
-    if (!this.#isWriting) return
-    await new Promise<void>((resolve) => this.#onDrained.push(resolve))
+    // Of those who wait together the first one writes, and the others wait on.
+    while (this.isOpen && !this.#canWrite) {
+      await new Promise<void>((resolve) => this.#onDrained.push(resolve))
+    }
   }
 
   /** Goes before everything that waits already, and lets it leave. */
@@ -118,12 +135,12 @@ export class ClientSocket {
     this.#waiting = new Map([[frame.key, frame], ...this.#waiting])
     this.#isGreeted = true
     this.flush()
+    if (!this.#isWriting) this.#wake()
   }
 
   /** Sends what waits, in one write, unless the one before is still under way. */
   flush(): void {
-    const isReady = this.#isGreeted && !this.#isWriting && this.isOpen
-    if (!isReady || this.#waiting.size === 0) return
+    if (!this.#canWrite || this.#waiting.size === 0) return
     const { connection, pack, onSent } = this.#parts
     const frames = [...this.#waiting.values()]
     this.#forgetWaiting()
@@ -133,8 +150,7 @@ export class ClientSocket {
       this.#isWriting = false
       this.#hasMoved = true
       this.flush()
-      if (this.#isWriting) return
-      for (const resolve of this.#onDrained.splice(0)) resolve()
+      if (!this.#isWriting) this.#wake()
     })
     onSent(frames.length)
   }
@@ -164,6 +180,7 @@ export class ClientSocket {
     if (this.#end !== null) return
     this.#end = end
     this.#forgetWaiting()
+    this.#wake()
     const { webSocket } = this.#parts
     if (end === 'dead_peer') {
       webSocket.terminate()
@@ -171,6 +188,14 @@ export class ClientSocket {
     }
     webSocket.close(socketEnds[end], end)
     setTimeout(() => webSocket.terminate(), closeMsMax).unref()
+  }
+
+  get #canWrite(): boolean {
+    return this.#isGreeted && !this.#isWriting && this.isOpen
+  }
+
+  #wake(): void {
+    for (const resolve of this.#onDrained.splice(0)) resolve()
   }
 
   #forgetWaiting(): void {

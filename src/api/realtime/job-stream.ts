@@ -11,7 +11,7 @@ export type JobStreamEvent =
   | { readonly kind: 'Heartbeat' }
 
 export type JobStreamParts = {
-  /** Reads the job again, with the permission of the one who watches. */
+  /** Reads the job again; fires the signal when the one who watches may not do so any more. */
   readonly read: () => Promise<JobView>
   readonly inbox: JobInbox
   readonly clock: Clock
@@ -29,18 +29,19 @@ export async function* streamJob(
 ): AsyncGenerator<JobStreamEvent, void, undefined> {
   const { read, inbox, clock, heartbeatMs, signal } = parts
   let shown = await read()
+  if (signal.aborted) return
   let sequence = 0
   let heartbeatAtMs = clock.nowMs() + heartbeatMs
   yield { kind: 'Job', view: shown }
   while (!isTerminal(shown.state)) {
     const news = await inbox.next(Math.max(0, heartbeatAtMs - clock.nowMs()))
-    if (signal.aborted) return
     const isHeartbeat = clock.nowMs() >= heartbeatAtMs
     if (isHeartbeat) {
       heartbeatAtMs = clock.nowMs() + heartbeatMs
       yield { kind: 'Heartbeat' }
     }
     const newest = isHeartbeat || isNews(news, shown) ? await read() : shown
+    if (signal.aborted) return
     if (newest.revision > shown.revision) {
       shown = newest
       // The next attempt of a job counts its progress from 1 again.

@@ -17,6 +17,7 @@ import { createCatchUp } from './catch-up.ts'
 import type { MessageLimits } from './client-messages.ts'
 import type { SocketLimits } from './client-socket.ts'
 import { openNewsDesk } from './news-desk.ts'
+import type { AccessParts } from './socket-access.ts'
 import { createSocketHub } from './socket-hub.ts'
 import { createSocketRegister } from './socket-register.ts'
 import { createSocketSeats, type SeatLimits } from './socket-seats.ts'
@@ -44,6 +45,8 @@ export type Realtime = {
   readonly tickets: TicketService
   readonly admit: Admit
   readonly accept: Sockets['accept']
+  /** What tells whether somebody may still listen. */
+  readonly access: AccessParts
   /** Closes all sockets and lets no new one in. */
   readonly stop: () => Promise<void>
   readonly leaderTasks: readonly LeaderTask[]
@@ -94,7 +97,6 @@ export function openRealtime(deps: RealtimeDeps): Realtime {
   const sockets = openSockets({
     ...access,
     register,
-    hub,
     catchUp,
     changes,
     toView: toJobView,
@@ -109,6 +111,7 @@ export function openRealtime(deps: RealtimeDeps): Realtime {
     tickets,
     admit: createAdmission({ ...access, tickets, seats, corsOrigins, isStopped: () => isStopped }),
     accept: sockets.accept,
+    access,
     stop: async () => {
       isStopped = true
       listening.close()

@@ -23,6 +23,7 @@ export type StreamEnd =
   | 'slow_reader'
   | 'token_expired'
   | 'access_changed'
+  | 'session_ended'
   | 'server_stop'
 
 export type OpenStreams = {
@@ -41,7 +42,8 @@ export function createOpenStreams(limits: StreamLimits, metrics: ApiMetrics): Op
   const open = (userId: string, { lifeMs }: { readonly lifeMs: number }): StreamSeat => {
     const mine = byUser.get(userId) ?? 0
     if (stopped) throw new AppError('platform.unavailable', 'the server is stopping')
-    if (mine >= limits.perUserMax || seats.size >= limits.totalMax) throw tooMany()
+    if (mine >= limits.perUserMax) throw tooMany(limits.perUserMax, mine)
+    if (seats.size >= limits.totalMax) throw tooMany(limits.totalMax, seats.size)
     byUser.set(userId, mine + 1)
     const release = (): void => {
       const left = (byUser.get(userId) ?? 1) - 1
@@ -108,8 +110,9 @@ async function* cutSlowReader(
   }
 }
 
-function tooMany(): AppError {
+function tooMany(limit: number, count: number): AppError {
   return new AppError('rate.limited', 'too many event streams are open; close one first', {
+    details: { limit, count },
     retryAfterSeconds: 15,
   })
 }

@@ -13,24 +13,30 @@ export type AccessParts = {
   readonly clock: Clock
 }
 
-/**
- * Closes the sockets of a person who may not have them any more: disabled, with another role or
- * department, or with a session or key that has ended. Their access token's end does not matter.
- */
-export async function checkAccess(parts: AccessParts, { userId, sockets }: Person): Promise<void> {
-  const caller = await findCaller(parts.callers, userId)
-  for (const socket of sockets) {
-    if (caller === null) socket.close('session_ended')
-    else if (!isSame(caller, socket.caller)) socket.close('access_changed')
-  }
-  const byCredential = Map.groupBy(
-    sockets,
-    ({ caller: { sessionId, keyId } }) => sessionId ?? keyId,
+/** Closes the sockets of a person who may not have them any more. */
+export async function checkAccess(parts: AccessParts, { sockets }: Person): Promise<void> {
+  const byRight = Map.groupBy(sockets, ({ caller: { sessionId, keyId, role, department } }) =>
+    [sessionId ?? keyId, role, department].join(' '),
   )
-  for (const [, [first, ...others]] of byCredential) {
-    if (first === undefined || (await isLive(parts, first.caller))) continue
-    for (const socket of [first, ...others]) socket.close('session_ended')
+  for (const [, [first, ...others]] of byRight) {
+    const end = first === undefined ? null : await findAccessEnd(parts, first.caller)
+    if (first === undefined || end === null) continue
+    for (const socket of [first, ...others]) socket.close(end)
   }
+}
+
+/**
+ * Why somebody may not listen any more: disabled, with another role or department, or with a
+ * session or key that has ended; null when they may. Their access token's end does not matter.
+ */
+export async function findAccessEnd(
+  parts: AccessParts,
+  caller: Caller,
+): Promise<'session_ended' | 'access_changed' | null> {
+  const now = await findCaller(parts.callers, caller.userId)
+  if (now === null) return 'session_ended'
+  if (!isSame(now, caller)) return 'access_changed'
+  return (await isLive(parts, caller)) ? null : 'session_ended'
 }
 
 async function findCaller(callers: Callers, userId: string): Promise<Caller | null> {

@@ -7,9 +7,7 @@ import type { SocketRegister } from './socket-register.ts'
 
 /** Brings news to sockets: each frame is made once, whoever gets it. */
 export type SocketHub = NewsAudience & {
-  /** Gives a frame to one socket with the next flush. */
-  readonly send: (socket: ClientSocket, frame: Frame) => void
-  /** Gives a frame to those sockets of a person that `only` lets pass. */
+  /** Gives a frame to those sockets of a person that `only` lets pass, with the next flush. */
   readonly sendToUser: (userId: string, sending: UserSending) => void
 }
 
@@ -25,26 +23,27 @@ export type HubParts = {
 
 export function createSocketHub({ register, toView }: HubParts): SocketHub {
   const unsent = new Set<ClientSocket>()
-  const send = (socket: ClientSocket, frame: Frame): void => {
-    socket.enqueue(frame)
-    unsent.add(socket)
+  const send = (socket: ClientSocket, makeFrame: () => Frame): void => {
+    // The catch-up that it needs will find this too.
+    if (socket.hasMissed) return
+    if (socket.enqueue(makeFrame())) unsent.add(socket)
+    else socket.behindSinceMs ??= register.persons.get(socket.caller.userId)?.cursorMs ?? null
   }
   return {
-    send,
     sendToUser: (userId, { frame, only = () => true }) => {
       for (const socket of register.persons.get(userId)?.sockets ?? []) {
-        if (only(socket)) send(socket, frame)
+        if (only(socket)) send(socket, () => frame)
       }
     },
     job: (row) => {
       const frame = once(() => jobFrame(toView(row)))
-      for (const socket of register.audienceOf(row._id, row.owner)) send(socket, frame())
+      for (const socket of register.audienceOf(row._id, row.owner)) send(socket, frame)
     },
     progress: (news) => {
       const whole = once(() => progressFrame(news))
       const plain = once(() => progressFrame(withoutPicture(news)))
       for (const socket of register.audienceOf(news.jobId, news.owner)) {
-        send(socket, socket.watched.has(news.jobId) ? whole() : plain())
+        send(socket, socket.watched.has(news.jobId) ? whole : plain)
       }
     },
     flush: () => {

@@ -21,7 +21,8 @@ export function createSocketSeats(limits: SeatLimits): SocketSeats {
   return {
     take: (userId, connection) => {
       const mine = byUser.get(userId) ?? 0
-      if (mine >= limits.perUserMax || total >= limits.totalMax) throw tooMany()
+      if (mine >= limits.perUserMax) throw tooMany(limits.perUserMax, mine)
+      if (total >= limits.totalMax) throw tooMany(limits.totalMax, total)
       count(userId, 1)
       let taken = true
       const release = (): void => {
@@ -34,8 +35,9 @@ export function createSocketSeats(limits: SeatLimits): SocketSeats {
   }
 }
 
-function tooMany(): AppError {
+function tooMany(limit: number, count: number): AppError {
   return new AppError('rate.limited', 'too many sockets are open; close one first', {
+    details: { limit, count },
     retryAfterSeconds: 15,
   })
 }

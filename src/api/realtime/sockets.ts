@@ -47,7 +47,10 @@ export function openSockets(parts: SocketsParts): Sockets {
   const tending = startPeriodic({
     everyMs: tendEveryMs,
     run: async () => {
-      for (const socket of open) socket.tend(clock.nowMs())
+      for (const socket of open) {
+        socket.tend(clock.nowMs())
+        if (socket.hasMissed) void catchUpWith(parts, socket).catch(onError)
+      }
       await Promise.resolve()
     },
     onError,

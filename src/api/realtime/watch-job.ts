@@ -11,6 +11,7 @@ import { toFrame } from './event-frames.ts'
 import { openJobInbox } from './job-inbox.ts'
 import { type JobStreamEvent, streamJob } from './job-stream.ts'
 import type { OpenStreams, StreamSeat } from './open-streams.ts'
+import { type AccessParts, findAccessEnd } from './socket-access.ts'
 
 export type WatchParts = {
   readonly jobs: Pick<JobService, 'get'>
@@ -19,23 +20,35 @@ export type WatchParts = {
   readonly clock: Clock
   readonly heartbeatMs: number
   readonly people: { readonly changes: Pick<IdentityChanges, 'listen'> }
+  readonly access: AccessParts
 }
 
 export type JobWatch = {
   /** Server-sent events as a body. Errors: `job.not_found`, `rate.limited`. */
   readonly stream: (signedIn: SignedIn, jobId: string) => Promise<Readable>
-  /** The job once it has ended, or as it is when the time is over. Errors: `rate.limited`. */
-  readonly waitForEnd: (signedIn: SignedIn, job: JobView, timeoutMs: number) => Promise<JobView>
+  /**
+   * The job once it has ended, or as it is when the time is over or the signal fires.
+   * Errors: `rate.limited`.
+   */
+  readonly waitForEnd: (signedIn: SignedIn, job: JobView, wait: Wait) => Promise<JobView>
 }
 
-export function createJobWatch({ jobs, events, streams, ...parts }: WatchParts): JobWatch {
+export type Wait = { readonly timeoutMs: number; readonly signal: AbortSignal }
+
+export function createJobWatch(deps: WatchParts): JobWatch {
+  const { jobs, events, streams, access, ...parts } = deps
   const watch = ({ caller, expiresMs }: SignedIn, jobId: string, lifeMs: number) => {
     const untilExpiryMs = Math.max(0, expiresMs - parts.clock.nowMs())
     const seat = streams.open(caller.userId, { lifeMs: Math.min(lifeMs, untilExpiryMs) })
     const { signal } = seat
     endOnChange(parts.people.changes, caller, seat)
     const inbox = openJobInbox(events, jobId, signal)
-    const read = async (): Promise<JobView> => await jobs.get(caller, jobId)
+    const read = async (): Promise<JobView> => {
+      // No event tells what changed before we listened, or while Redis was away.
+      const end = await findAccessEnd(access, caller)
+      if (end !== null) seat.end(end)
+      return await jobs.get(caller, jobId)
+    }
     return { seat, snapshots: streamJob({ ...parts, read, inbox, signal }) }
   }
   return {
@@ -44,9 +57,10 @@ export function createJobWatch({ jobs, events, streams, ...parts }: WatchParts):
       const { seat, snapshots } = watch(signedIn, jobId, Number.MAX_SAFE_INTEGER)
       return streams.toBody(seat, toFrames(snapshots))
     },
-    waitForEnd: async (signedIn, job, timeoutMs) => {
-      if (isTerminal(job.state)) return job
+    waitForEnd: async (signedIn, job, { timeoutMs, signal: gone }) => {
+      if (isTerminal(job.state) || gone.aborted) return job
       const { seat, snapshots } = watch(signedIn, job.id, timeoutMs)
+      gone.addEventListener('abort', () => seat.end('reader_gone'), { once: true })
       try {
         return await lastOf(job, snapshots)
       } finally {

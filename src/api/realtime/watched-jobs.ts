@@ -3,13 +3,11 @@ import type { JobView } from '../../shared/wire/jobs.ts'
 import type { JobChanges } from '../features/jobs/changes.ts'
 import type { JobRow } from '../features/jobs/row.ts'
 import type { ClientSocket } from './client-socket.ts'
-import { errorFrame, jobFrame } from './socket-frames.ts'
-import type { SocketHub } from './socket-hub.ts'
+import { errorFrame, type Frame, jobFrame } from './socket-frames.ts'
 import type { SocketRegister } from './socket-register.ts'
 
 export type WatchParts = {
   readonly register: SocketRegister
-  readonly hub: SocketHub
   readonly changes: Pick<JobChanges, 'rows'>
   readonly pubSub: Pick<PubSub, 'flushed'>
   readonly toView: (row: JobRow) => JobView
@@ -20,7 +18,7 @@ export type WatchParts = {
  * in the same way as one that does not exist. Of two wishes at the same time the newer counts.
  */
 export async function watchJobs(
-  { register, hub, changes, pubSub, toView }: WatchParts,
+  { register, changes, pubSub, toView }: WatchParts,
   socket: ClientSocket,
   jobIds: readonly string[],
 ): Promise<void> {
@@ -34,11 +32,15 @@ export async function watchJobs(
   if (!socket.isOpen || socket.wishes !== wish) return
   register.watch(socket, [...allowed])
   await pubSub.flushed()
-  // Read again, now that nothing more can be missed.
-  for (const row of await visible([...allowed])) hub.send(socket, jobFrame(toView(row)))
+  // Read again, now that nothing more can be missed, and one by one: a whole job may be large.
   for (const jobId of new Set(jobIds)) {
-    if (allowed.has(jobId)) continue
-    hub.send(socket, errorFrame('job.not_found', 'there is no such job', jobId))
+    await socket.drained()
+    if (!socket.isOpen || socket.wishes !== wish) return
+    const [row] = allowed.has(jobId) ? await visible([jobId]) : []
+    await socket.deliver(row === undefined ? unknownJob(jobId) : jobFrame(toView(row)))
   }
-  hub.flush()
+}
+
+function unknownJob(jobId: string): Frame {
+  return errorFrame('job.not_found', 'there is no such job', jobId)
 }

@@ -1,5 +1,7 @@
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { SessionRow } from '../../../src/api/features/sessions/store.ts'
+import type { UserRow } from '../../../src/api/features/users/store.ts'
 import type { Progress } from '../../../src/shared/wire/internal.ts'
 import { jobView } from '../../../src/shared/wire/jobs.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -123,12 +125,68 @@ describe('open streams', () => {
     const refused = await watch(jobId)
     expect(refused.status).toBe(429)
     expect(refused.headers.get('retry-after')).toBe('15')
+    await refused.next()
+    expect(JSON.parse(refused.text())).toMatchObject({ limit: perUserMax, count: perUserMax })
     expect(await openCount()).toBe(String(perUserMax))
     for (const stream of streams) stream.cancel()
     await eventually(async () => expect(await openCount()).toBe('0'))
     const again = await watch(jobId)
     expect(again.status).toBe(200)
     again.cancel()
+  })
+
+  test('that are all taken do not refuse a job that waits for its end', async () => {
+    await eventually(async () => expect(await openCount()).toBe('0'))
+    const jobId = await api.submit('mina')
+    const streams = await Promise.all(Array.from({ length: perUserMax }, () => watch(jobId)))
+    const headers = { prefer: 'wait=50' }
+    const body = api.jobBody()
+    const accepted = await api.call({ method: 'POST', url: '/v1/jobs', as: 'mina', body, headers })
+    expect(accepted.statusCode).toBe(202)
+    expect(jobView.parse(accepted.json()).state).toBe('Pending')
+    expect(accepted.headers['preference-applied']).toBeUndefined()
+    for (const stream of streams) stream.cancel()
+    await eventually(async () => expect(await openCount()).toBe('0'))
+  })
+
+  test('are given back by a job whose asker waits no longer', async () => {
+    await eventually(async () => expect(await openCount()).toBe('0'))
+    const controller = new AbortController()
+    const waiting = fetch(`${address}/v1/jobs`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${await api.tokenOf('mina')}`,
+        'content-type': 'application/json',
+        prefer: 'wait=50',
+      },
+      body: JSON.stringify(api.jobBody()),
+      signal: controller.signal,
+    }).catch((error: unknown) => error)
+    await eventually(async () => expect(await openCount()).toBe('1'))
+    controller.abort()
+    expect(await waiting).toMatchObject({ name: 'AbortError' })
+    await eventually(async () => expect(await openCount()).toBe('0'))
+    expect(await api.registry.metrics()).toContain('reason="reader_gone"')
+  })
+
+  test('end soon when their session or role does without an event', async () => {
+    const jobId = await api.submit('sam')
+    const url = `${address}/v1/jobs/${jobId}/events`
+    const body = { email: api.emailOf('sam'), password: canaryPassword }
+    const session = (await api.call({ method: 'POST', url: '/v1/sessions', body })).json()
+    const stream = await openEvents(url, session.accessToken)
+    await stream.next()
+    const sessions = api.core.database.documents<SessionRow>('sessions')
+    await sessions.update({ _id: session.id }, { $set: { endedMs: Date.now() } })
+    while ((await stream.next()) !== null);
+    expect(await api.registry.metrics()).toContain('reason="session_ended"')
+    const other = await watch(jobId, 'sam')
+    const users = api.core.database.documents<UserRow>('users')
+    const { id: _id } = session.user
+    await users.update({ _id }, { $set: { role: 'guest' } })
+    while ((await other.next()) !== null);
+    await users.update({ _id }, { $set: { role: 'department_member' } })
+    api.core.people.changes.publish({ kind: 'User', userId: _id })
   })
 
   test('end when the token does', async () => {

@@ -98,7 +98,7 @@ describe('a socket', () => {
     expect(texts.filter((text) => text.startsWith('job a'))).toEqual(['job a:5...'])
   })
 
-  test('leaves progress out when much waits, and ends when too much does', async () => {
+  test('leaves progress out when much waits, and takes no more than may wait', async () => {
     const { socket, reader } = await connect()
     const texts = textsOf(reader)
     socket.greet(helloFrame('now', 15))
@@ -107,10 +107,36 @@ describe('a socket', () => {
     await fill(socket)
     socket.enqueue(frame('job a', 1, { size: 50_000 }))
     socket.enqueue(frame('progress b', 1, { isProgress: true, size: 90_000 }))
-    expect(socket.isOpen).toBe(true)
-    socket.enqueue(frame('job b', 1, { size: 60_000 }))
-    expect([socket.isOpen, socket.end]).toEqual([false, 'slow_reader'])
-    await expect(socket.drained()).resolves.toBeUndefined()
+    expect(socket.hasMissed).toBe(false)
+    expect(socket.enqueue(frame('job b', 1, { size: 60_000 }))).toBe(false)
+    expect([socket.isOpen, socket.hasMissed]).toEqual([true, true])
+    reader.resume()
+    await socket.deliver(frame('job b', 1, { size: 60_000 }))
+    await eventually(() => expect(texts.at(-1)).toMatch(/^job b/))
+    expect(texts.filter((text) => text.startsWith('job a'))).toHaveLength(1)
+    expect(texts.filter((text) => text.startsWith('progress'))).toEqual([])
+  })
+
+  test('delivers much to who reads, whoever tells it at the same time', async () => {
+    const { socket, reader } = await connect()
+    const texts = textsOf(reader)
+    const tellAll = async (name: string): Promise<void> => {
+      for (let count = 0; count < 20; count += 1) {
+        await socket.deliver(frame(`${name}${count}`, 1, { size: 90_000 }))
+      }
+    }
+    const told = Promise.all([tellAll('a'), tellAll('b')])
+    socket.greet(helloFrame('now', 15))
+    await told
+    await eventually(() => expect(texts).toHaveLength(41))
+    expect(socket.hasMissed).toBe(false)
+  })
+
+  test('keeps nobody waiting when it ends', async () => {
+    const { socket } = await connect()
+    const delivered = socket.deliver(frame('job a', 1))
+    socket.close('server_stop')
+    await expect(delivered).resolves.toBeUndefined()
   })
 
   test('ends when its reader takes nothing for long, not before', async () => {

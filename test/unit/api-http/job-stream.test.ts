@@ -32,10 +32,12 @@ function stage(first: JobView) {
       return { close: () => (listener = null) }
     },
   }
+  let stopsAtRead = false
   const start = (heartbeatMs: number) =>
     streamJob({
       read: async () => {
         reads += 1
+        if (stopsAtRead) controller.abort()
         return row
       },
       inbox: openJobInbox(events, jobId, controller.signal),
@@ -46,6 +48,7 @@ function stage(first: JobView) {
   return {
     start,
     stop: () => controller.abort(),
+    stopAtRead: () => (stopsAtRead = true),
     isHeard: () => listener !== null,
     readCount: () => reads,
     setRow: (newer: JobView) => (row = newer),
@@ -122,6 +125,17 @@ describe('a stream of one job', () => {
     expect(await next(stream)).toEqual({ kind: 'Heartbeat' })
     expect(await next(stream)).toMatchObject({ kind: 'Job', view: { state: 'Completed' } })
     expect(await next(stream)).toBeNull()
+  })
+
+  test('tells nothing that it read as it ended', async () => {
+    const job = stage(view('Running', 3))
+    const stream = job.start(5)
+    await next(stream)
+    job.setRow(view('Running', 4))
+    job.stopAtRead()
+    expect(await next(stream)).toEqual({ kind: 'Heartbeat' })
+    expect(await next(stream)).toBeNull()
+    expect(await next(job.start(never))).toBeNull()
   })
 
   test('ends when it is told to, also while it waits, and listens no more', async () => {

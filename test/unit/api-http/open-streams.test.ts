@@ -35,12 +35,13 @@ describe('open streams', () => {
     const { streams } = openStreams()
     const first = streams.open('u-1', { lifeMs })
     streams.open('u-1', { lifeMs })
+    const limited = { code: 'rate.limited', retryAfterSeconds: 15 }
     expect(() => streams.open('u-1', { lifeMs })).toThrow(
-      expect.objectContaining({ code: 'rate.limited' }),
+      expect.objectContaining({ ...limited, details: { limit: 2, count: 2 } }),
     )
     streams.open('u-2', { lifeMs })
     expect(() => streams.open('u-3', { lifeMs })).toThrow(
-      expect.objectContaining({ code: 'rate.limited' }),
+      expect.objectContaining({ ...limited, details: { limit: 3, count: 3 } }),
     )
     first.end('finished')
     first.end('finished')

@@ -12,12 +12,14 @@ export type ChangesQuery = {
 export type JobChanges = {
   /** Those that are there, in any order, some at a time. */
   readonly rows: (jobIds: readonly string[]) => AsyncGenerator<readonly JobRow[], void, undefined>
-  /** A person's jobs, the oldest change first. */
+  /** A person's accepted jobs, the oldest change first. */
   readonly since: (query: ChangesQuery) => Promise<readonly JobRow[]>
-  /** A person's jobs, the newest first. */
+  /** A person's accepted jobs, the newest first. */
   readonly newest: (userId: string, limit: number) => Promise<readonly JobRow[]>
 }
 
+/** Before that a job may vanish again, as when its credits are missing: nobody is told of it. */
+const isAccepted = { state: { $ne: 'Accepting' } } as const
 /** The database answers so many rows at once, and more in a second round trip. */
 const rowsPerReadMax = 100
 
@@ -31,10 +33,12 @@ export function openJobChanges(database: Database): JobChanges {
       }
     },
     since: async ({ userId, sinceMs, limit }) => {
-      const filter = { 'owner.user': userId, updateTimeMs: { $gte: sinceMs } }
+      const filter = { ...isAccepted, 'owner.user': userId, updateTimeMs: { $gte: sinceMs } }
       return await jobs.find(filter, { sort: { updateTimeMs: 1 }, limit })
     },
-    newest: async (userId, limit) =>
-      await jobs.find({ 'owner.user': userId }, { sort: { creationTimeMs: -1, _id: -1 }, limit }),
+    newest: async (userId, limit) => {
+      const filter = { ...isAccepted, 'owner.user': userId }
+      return await jobs.find(filter, { sort: { creationTimeMs: -1, _id: -1 }, limit })
+    },
   }
 }

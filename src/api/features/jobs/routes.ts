@@ -90,7 +90,7 @@ function registerSubmit(app: ApiApp, { jobs, watch, metrics }: JobRouteParts): v
       const { 'idempotency-key': idempotencyKey, prefer } = request.headers
       const task = request.body.task
       const submitted = await jobs
-        .submit(callerOf(request), request.body, { idempotencyKey, signal: request.signal })
+        .submit(callerOf(request), request.body, { idempotencyKey })
         .catch((error: unknown) => {
           const outcome = isAppError(error) ? error.code : 'failed'
           metrics.jobSubmissions.inc({ task, outcome })
@@ -100,11 +100,25 @@ function registerSubmit(app: ApiApp, { jobs, watch, metrics }: JobRouteParts): v
       if (submitted.replayed) reply.header('idempotency-replayed', 'true')
       const waitSeconds = readWaitSeconds(prefer)
       if (waitSeconds === 0) return sendJob(reply, submitted.view)
-      reply.header('preference-applied', `wait=${waitSeconds}`)
-      const view = await watch.waitForEnd(signedInOf(request), submitted.view, waitSeconds * 1000)
-      return sendJob(reply, view)
+      const wait = { timeoutMs: waitSeconds * 1000, signal: whenGone(reply) }
+      const view = await watch
+        .waitForEnd(signedInOf(request), submitted.view, wait)
+        // It is accepted and paid for: whoever is told of an error might send it a second time.
+        .catch((error: unknown) => {
+          request.log.info({ err: error }, 'an accepted job was not waited for')
+          return null
+        })
+      if (view !== null) reply.header('preference-applied', `wait=${waitSeconds}`)
+      return sendJob(reply, view ?? submitted.view)
     },
   )
+}
+
+/** Fires with the end of the connection; the request's own signal does once its body was read. */
+function whenGone({ raw }: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  raw.once('close', () => controller.abort())
+  return controller.signal
 }
 
 function sendJob(reply: FastifyReply, view: JobView): FastifyReply {

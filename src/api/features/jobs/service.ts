@@ -14,8 +14,6 @@ import { type LinkObject, toAcceptedView, toView } from './view.ts'
 export type SubmitOptions = {
   /** The client's `Idempotency-Key`, 1 to 255 characters. */
   readonly idempotencyKey?: string | undefined
-  /** When it has fired already, nothing begins; what has begun is finished. */
-  readonly signal?: AbortSignal | undefined
 }
 
 export type ListOptions = {
@@ -73,10 +71,8 @@ export type JobServiceDeps = SubmitDeps & {
 
 export function openJobService(deps: JobServiceDeps): JobService {
   return {
-    submit: async (caller, request, options = {}) => {
+    submit: async (caller, request, { idempotencyKey } = {}) => {
       requirePermission(caller, 'jobs.create')
-      const { idempotencyKey, signal } = options
-      signal?.throwIfAborted()
       const { row, replayed } = await submitRow(deps, { caller, request, idempotencyKey })
       deps.wakeDispatcher(row._id)
       return { view: toAcceptedView(row, deps.linkObject), replayed }
@@ -111,7 +107,11 @@ async function listPage(deps: JobServiceDeps, caller: Caller, options: ListOptio
   return { items: page.map((row) => toView(row, deps.linkObject)), next }
 }
 
-/** The wish goes into the row before the effect, so that no crash can lose it. */
+/**
+ * The wish goes into the row before the effect, so that no crash can lose it; and who asked goes
+ * into the audit log before the wish, so that no job is cancelled by nobody. Of a job that ends
+ * between the two it says no more than is true: somebody asked.
+ */
 async function requestCancel(deps: JobServiceDeps, caller: Caller, row: JobRow): Promise<JobRow> {
   if (row.cancelRequested || row.state === 'Cancelled') return row
   if (isTerminal(row.state)) throw endedJob(row)
