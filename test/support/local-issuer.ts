@@ -13,6 +13,8 @@ export type LocalIssuer = {
   readonly rotate: () => Promise<void>
   /** From now on every request is answered with this status; 200 is normal. */
   readonly answerWith: (status: number) => void
+  /** From now on its documents have this too; nothing is normal. */
+  readonly publish: (documents: Documents) => void
   readonly requests: () => number
   readonly close: () => Promise<void>
 }
@@ -23,18 +25,28 @@ export type TokenOptions = {
   readonly strangersKey?: boolean
 }
 
+/** Members of the discovery document, and keys in front of the issuer's own. */
+export type Documents = { readonly discovery?: object; readonly keys?: readonly object[] }
+
 type Key = { readonly kid: string; readonly privateKey: CryptoKey; readonly jwk: object }
 
 export async function startLocalIssuer(clientId: string): Promise<LocalIssuer> {
   let key = await makeKey('key-1')
   let made = 1
   let status = 200
+  let documents: Documents = {}
   let requests = 0
   const server = createServer((request, response) => {
     requests += 1
     if (status !== 200) response.writeHead(status).end()
-    else if (request.url === '/keys') sendJson(response, { keys: [key.jwk] })
-    else sendJson(response, { issuer: address, jwks_uri: `${address}/keys` })
+    else if (request.url === '/keys')
+      sendJson(response, { keys: [...(documents.keys ?? []), key.jwk] })
+    else
+      sendJson(response, {
+        issuer: address,
+        jwks_uri: `${address}/keys`,
+        ...documents.discovery,
+      })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -57,6 +69,9 @@ export async function startLocalIssuer(clientId: string): Promise<LocalIssuer> {
     },
     answerWith: (next) => {
       status = next
+    },
+    publish: (next) => {
+      documents = next
     },
     requests: () => requests,
     close: async () => {

@@ -150,6 +150,14 @@ describe('a rotation', () => {
     expect(await replica.keys.find(keyId)).not.toBeNull()
   })
 
+  test('by hand at once on several replicas names the key that is there', async () => {
+    await openReplica()
+    const by = { by: 'test', revokeOld: false } as const
+    const named = await Promise.all([1, 2, 3, 4].map(() => rotateSigningKey(parts, by)))
+    const stored = (await rows()).map(({ keyId }) => keyId)
+    expect(stored).toEqual(expect.arrayContaining(named))
+  })
+
   test('after a theft ends every token of the old keys', async () => {
     const [here, there] = [await openReplica(), await openReplica()]
     const stolen = await signWith(here)

@@ -230,6 +230,16 @@ describe('another address', () => {
     expect((await signIn(email, oldPassword)).statusCode).toBe(201)
   })
 
+  test('takes an address over that a crash left to nobody', async () => {
+    const email = newAddress()
+    const { identities } = api.core.people.directory
+    const left = { _id: `email:${email}`, kind: 'Email', userId: 'u-never-made' } as const
+    await identities.claim({ ...left, creationTimeMs: Date.now() - 7_200_000 })
+    await askChange('mina', email)
+    expect((await change('mina', email, await codeFor(api, email))).statusCode).toBe(200)
+    expect((await signIn(email, oldPassword)).statusCode).toBe(201)
+  })
+
   test('gives the old one up even if the process ends right after the change', async () => {
     const former = `email:${newAddress()}`
     const mina = await rowOf('mina')

@@ -11,6 +11,8 @@ let other: LocalIssuer
 let nowMs = 0
 let idTokens: IdTokens
 const clock = { nowMs: () => nowMs }
+const warnings: object[] = []
+const log = { warn: (fields: object) => void warnings.push(fields) }
 
 beforeAll(async () => {
   provider = await startLocalIssuer(clientId)
@@ -22,7 +24,9 @@ afterAll(async () => {
 })
 beforeEach(() => {
   nowMs = Date.now()
+  warnings.length = 0
   provider.answerWith(200)
+  provider.publish({})
   idTokens = open('Oidc')
 })
 
@@ -31,7 +35,7 @@ const issuerOf = (kind: Issuer['kind']): Issuer => {
   return { name: 'company', displayName: 'Company', kind, issuer, clientId }
 }
 const open = (kind: Issuer['kind']): IdTokens =>
-  createIdTokens(issuerOf(kind), openIssuerKeys(issuerOf(kind), clock), clock)
+  createIdTokens(issuerOf(kind), openIssuerKeys(issuerOf(kind), { clock, log }), clock)
 const verify = async (idToken: string, nonce?: string) => await idTokens.verify({ idToken, nonce })
 const now = (): number => Math.floor(nowMs / 1000)
 
@@ -131,9 +135,41 @@ describe('keys of an issuer', () => {
     expect(await verify(token)).toMatchObject({ subject: 'subject-1' })
   })
 
-  test('cannot be had from an issuer that never answered', async () => {
+  const unavailable = { code: 'platform.unavailable', retryAfterSeconds: 10 }
+
+  test('cannot be had from an issuer that never answered: try again', async () => {
     provider.answerWith(503)
-    await expect(verify(await provider.token())).rejects.toMatchObject({ code: 'sso.refused' })
+    for (let count = 0; count < 3; count += 1) {
+      await expect(verify(await provider.token())).rejects.toMatchObject(unavailable)
+    }
+    expect(warnings).toEqual([{ err: expect.any(Error), issuer: 'company' }])
+    provider.answerWith(200)
+    nowMs += keyLimits.cooldownMs
+    expect(await verify(await provider.token())).toMatchObject({ subject: 'subject-1' })
+  })
+
+  test('that are new while the issuer is down may be good later', async () => {
+    await verify(await provider.token())
+    await provider.rotate()
+    provider.answerWith(500)
+    nowMs += keyLimits.cooldownMs
+    await expect(verify(await provider.token())).rejects.toMatchObject(unavailable)
+    await expect(verify('garbage')).rejects.toMatchObject({ code: 'sso.refused' })
+  })
+
+  test('are not loaded over a network in clear, whoever names the address', async () => {
+    const { port } = new URL(provider.address)
+    // Leads to this machine too, but is none of the addresses that may be in clear.
+    provider.publish({ discovery: { jwks_uri: `http://0.0.0.0:${port}/keys` } })
+    const before = provider.requests()
+    await expect(verify(await provider.token())).rejects.toMatchObject(unavailable)
+    expect(provider.requests() - before).toBe(1)
+  })
+
+  test('that cannot be imported leave the others good', async () => {
+    const damaged = { kty: 'RSA', kid: 'damaged', n: '!', e: 'AQAB' }
+    provider.publish({ keys: [damaged, { kty: 'EC', kid: 'other' }] })
+    expect(await verify(await provider.token())).toMatchObject({ subject: 'subject-1' })
   })
 })
 

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { findAddressee } from '../../../src/api/features/codes/addressee.ts'
 import { codeLimits } from '../../../src/api/features/codes/limits.ts'
+import { createUserDirectory } from '../../../src/api/features/users/directory.ts'
+import { systemClock } from '../../../src/platform/clock/system-clock.ts'
 import { eventually } from '../../support/eventually.ts'
 import { startApi, type TestApi } from './harness.ts'
 import {
@@ -70,6 +73,7 @@ describe('signing up', () => {
       actor: { kind: 'User', id: user.id, role: 'guest' },
       origin: { ip: expect.stringMatching(/^\d+(\.\d+){3}$/) },
     })
+    expect(JSON.stringify(entry)).not.toContain('Nora New')
     expect(await collection('users').findOne({ email })).toMatchObject({ errands: [] })
   })
 
@@ -125,6 +129,28 @@ describe('signing up', () => {
     await api.core.people.directory.identities.claim({ ...left, kind: 'Email' })
     const response = await signUp(email, await codeOf(email))
     expect(response.json().user.id).toBe(userId)
+  })
+
+  test('keeps the address that a crash left long ago while it finishes it', async () => {
+    const email = newAddress()
+    const { directory, users, ...people } = api.core.people
+    const { identities } = directory
+    const identity = { _id: `email:${email}`, kind: 'Email' } as const
+    const left = { ...identity, userId: `u-left-${email.slice(2, 14)}` }
+    await identities.claim({ ...left, creationTimeMs: Date.now() - 7_200_000 })
+    const insert: typeof users.insert = async (row) => {
+      // Somebody asks for a code for the same address right before the row is there.
+      await findAddressee({ directory, clock: systemClock }, email)
+      return await users.insert(row)
+    }
+    const parts = { ...people, users: { ...users, insert }, identities, clock: systemClock }
+    const draft = { email, name: 'Nora New', language: 'en', role: 'guest' } as const
+    const made = await createUserDirectory(parts).create(
+      { ...draft, department: api.surroundings.quality, passwordHash: null },
+      { identity, action: 'user.signed_up' },
+    )
+    expect(await identities.find(identity._id)).toMatchObject({ userId: made?._id })
+    expect(await directory.findByEmail(email)).toMatchObject({ _id: left.userId })
   })
 
   test('frees an address that a crash left to somebody who has another one by now', async () => {

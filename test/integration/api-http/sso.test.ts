@@ -2,9 +2,17 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createIdTokens } from '../../../src/api/features/sso/id-token.ts'
+import { openIssuerKeys } from '../../../src/api/features/sso/issuer-keys.ts'
 import { type Issuer, readIssuers } from '../../../src/api/features/sso/issuers.ts'
+import { createSsoService, type SsoParts } from '../../../src/api/features/sso/service.ts'
+import type { Mail } from '../../../src/api/mail/mailer.ts'
+import { systemClock } from '../../../src/platform/clock/system-clock.ts'
+import { ssoRequest } from '../../../src/shared/wire/sso.ts'
+import { eventually } from '../../support/eventually.ts'
 import { type LocalIssuer, startLocalIssuer } from '../../support/local-issuer.ts'
-import { startApi, type TestApi } from './harness.ts'
+import { type Person, startApi, type TestApi } from './harness.ts'
+import { newAddress, runTask } from './mailed-codes.ts'
 
 const clientId = 'atelier-console'
 let company: LocalIssuer
@@ -32,6 +40,14 @@ afterAll(async () => {
 const signIn = async (body: Readonly<Record<string, unknown>>) =>
   await api.call({ method: 'POST', url: '/v1/sessions/sso', body })
 const verified = (email: string, sub: string) => ({ email, email_verified: true, sub })
+const mailAbout = async (text: string, person: Person) =>
+  await eventually(() => {
+    const to = api.emailOf(person)
+    const isThere = api.mails().some((mail) => mail.to === to && mail.text.includes(text))
+    if (!isThere) throw new Error(`no mail to ${person} about ${text} yet`)
+  })
+const collection = (name: string) => api.core.database.native.collection(name)
+type Noted = { readonly action: string; readonly after: unknown }
 const idOf = (response: Awaited<ReturnType<typeof signIn>>): string => response.json().user.id
 
 describe('signing in at a provider', () => {
@@ -59,6 +75,29 @@ describe('signing in at a provider', () => {
     const headers = { authorization: `Bearer ${accessToken}` }
     expect((await api.call({ url: '/v1/users/me', headers })).statusCode).toBe(200)
     expect((await api.call({ url: '/v1/jobs', headers })).statusCode).toBe(403)
+  })
+
+  test('tells who decides of the guest, and the audit log from where they came', async () => {
+    const email = newAddress()
+    const idToken = await company.token({ ...verified(email, 'told'), name: 'Toma Told' })
+    const department = api.surroundings.quality
+    const id = idOf(await signIn({ issuer: 'company', idToken, department }))
+    for (const person of ['lead', 'root'] as const) {
+      await mailAbout('Toma Told', person)
+      const seen = await api.call({ url: '/v1/notifications', as: person })
+      expect(seen.json().items).toContainEqual(
+        expect.objectContaining({
+          kind: 'GuestWaits',
+          values: expect.objectContaining({ userId: id }),
+        }),
+      )
+    }
+    expect(await collection('users').findOne({ email })).toMatchObject({ errands: [] })
+    const noted = (await api.call({ url: `/v1/audit-log?target=${id}`, as: 'root' })).json().items
+    const signedUp = { action: 'user.signed_up', after: { role: 'guest', department } }
+    expect(noted.map(({ action, after }: Noted) => ({ action, after }))).toContainEqual(signedUp)
+    for (const { origin } of noted) expect(origin).toMatchObject({ ip: '127.0.0.1' })
+    expect(JSON.stringify(noted)).not.toContain('Toma')
   })
 
   test('links a verified address to its account, by mail and audit log too', async () => {
@@ -126,6 +165,66 @@ describe('signing in at a provider', () => {
       'auth.invalid_token',
     )
   })
+})
+
+/** The service on its own, up to where a test lets it crash. */
+const signInWith = async (changes: Partial<SsoParts>, email: string, sub: string) => {
+  const provider = issuer('company', company)
+  const keys = openIssuerKeys(provider, { clock: systemClock, log: { warn: () => undefined } })
+  const sso = createSsoService({
+    ...api.core.people,
+    providers: [{ issuer: provider, idTokens: createIdTokens(provider, keys, systemClock) }],
+    keeper: { start: async () => await crash() },
+    errands: { finish: async () => undefined },
+    mailer: { send: async () => undefined },
+    clock: systemClock,
+    ...changes,
+  })
+  const idToken = await company.token({ ...verified(email, sub), name: 'Lee Left' })
+  const { quality: department } = api.surroundings
+  const wish = { issuer: 'company', idToken, department }
+  return await sso.signIn(ssoRequest.parse(wish), { ip: '', userAgent: '', requestId: '' })
+}
+const crash = async () => await Promise.reject(new Error('crashed'))
+
+describe('a crash while somebody signs in at a provider', () => {
+  test('right after the guest was made keeps what those who decide are told', async () => {
+    const email = newAddress()
+    await expect(signInWith({ errands: { finish: crash } }, email, 'left')).rejects.toThrow(
+      'crashed',
+    )
+    await runTask(api, 'people-errands')
+    for (const person of ['lead', 'root'] as const) {
+      await mailAbout('Lee Left', person)
+      const seen = await api.call({ url: '/v1/notifications', as: person })
+      expect(JSON.stringify(seen.json().items)).toContain('Lee Left')
+    }
+    expect(await collection('users').findOne({ email })).toMatchObject({ errands: [] })
+  })
+
+  test('before the link is there loses no mail about it', async () => {
+    const { directory } = api.core.people
+    const identities = { ...directory.identities, claim: crash }
+    const sent: Mail[] = []
+    const mailer = { send: async (mail: Mail) => await Promise.resolve(void sent.push(mail)) }
+    const changes = { directory: { ...directory, identities }, mailer }
+    const email = api.emailOf('noor')
+    await expect(signInWith(changes, email, 'noor')).rejects.toThrow('crashed')
+    expect(sent).toMatchObject([{ to: email, content: { template: 'IdentityLinked' } }])
+  })
+})
+
+test('an address that leads to somebody who has another one links nobody', async () => {
+  const email = newAddress()
+  const { directory } = api.core.people
+  const { _id: userId = '' } = (await directory.findByEmail(api.emailOf('gast'))) ?? {}
+  const identity = { _id: `email:${email}`, kind: 'Email', userId } as const
+  await directory.identities.claim({ ...identity, creationTimeMs: Date.now() })
+  const idToken = await company.token(verified(email, 'half'))
+  const department = api.surroundings.quality
+  const response = await signIn({ issuer: 'company', idToken, department })
+  expect([response.statusCode, response.json().code]).toEqual([503, 'platform.unavailable'])
+  expect(await directory.identities.listOf(userId)).toHaveLength(2)
 })
 
 describe('the file of providers', () => {

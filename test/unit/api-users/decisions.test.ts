@@ -190,6 +190,17 @@ describe('a profile', () => {
     expect(decideProfile(person(), {})).toBeNull()
   })
 
+  test('that changes leaves no name in the audit log, only that there is a new one', () => {
+    expect(decideProfile(person(), { name: 'Mina', language: 'en' })?.audited).toEqual({
+      before: { name: '***', language: 'ko' },
+      after: { name: '***', language: 'en' },
+    })
+    expect(decideProfile(person(), { language: 'en' })?.audited).toEqual({
+      before: { language: 'ko' },
+      after: { language: 'en' },
+    })
+  })
+
   test('a new password signs out everywhere else and is told', () => {
     expect(decidePassword('$argon2id$…', 's-1').follows).toEqual([
       { kind: 'EndSessions', reason: 'PasswordChanged', keepSessionId: 's-1' },

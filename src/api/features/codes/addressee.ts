@@ -16,8 +16,8 @@ export type AddresseeParts = {
 
 /**
  * Whose address this is; null for nobody's. Reads as often for a known as for an unknown address.
- * An identity that a crash left behind, of a person who has another address by now or is deleted,
- * is taken away on the way, so that the address can be used again.
+ * An identity that a crash left behind, of a person who has another address by now, is deleted or
+ * was never made, is taken away on the way, so that the address can be used again.
  */
 export async function findAddressee(
   { directory, clock }: AddresseeParts,
@@ -27,7 +27,7 @@ export async function findAddressee(
   const row = await directory.find(identity?.userId ?? nobody)
   if (identity === null) return null
   if (row !== null && addressKey(row.email) === addressKey(email)) return row
-  const isLeft = row !== null && identity.creationTimeMs < clock.nowMs() - settledAfterMs
-  if (isLeft) await directory.identities.release(identity._id, identity.userId)
+  const isLeft = identity.creationTimeMs < clock.nowMs() - settledAfterMs
+  if (isLeft) await directory.identities.releaseLeft(identity)
   return null
 }

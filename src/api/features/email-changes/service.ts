@@ -1,7 +1,6 @@
 import type { Clock } from '../../../shared/clock.ts'
 import type { Caller } from '../../../shared/domain/caller.ts'
 import { requirePermission } from '../../../shared/domain/permissions.ts'
-import { AppError } from '../../../shared/errors.ts'
 import type {
   CodeSent,
   EmailChangeCodeRequest,
@@ -9,12 +8,10 @@ import type {
 } from '../../../shared/wire/sign-ups.ts'
 import type { ProfileView } from '../../../shared/wire/users.ts'
 import type { Mailer } from '../../mail/mailer.ts'
-import type { AuditTrail } from '../audit-log/trail.ts'
 import { findAddressee } from '../codes/addressee.ts'
 import { codeMinutes, codeSent } from '../codes/limits.ts'
 import { type Codes, invalidCode } from '../codes/service.ts'
-import type { Passwords } from '../sessions/passwords.ts'
-import type { SignInAttempts } from '../sessions/sign-in-attempts.ts'
+import { type OwnPasswordParts, requireOwnPassword } from '../sessions/own-password.ts'
 import type { Decision } from '../users/decisions.ts'
 import type { UserDirectory } from '../users/directory.ts'
 import { emailIdentity } from '../users/identities.ts'
@@ -35,14 +32,11 @@ export type EmailChangeService = {
   readonly change: (caller: Caller, request: EmailChangeRequest) => Promise<ProfileView>
 }
 
-export type EmailChangeParts = {
+export type EmailChangeParts = OwnPasswordParts & {
   readonly codes: Codes
   readonly directory: UserDirectory
   readonly personChanges: PersonChanges
   readonly profiles: Pick<UserService, 'getProfile'>
-  readonly passwords: Pick<Passwords, 'verify'>
-  readonly attempts: SignInAttempts
-  readonly trail: Pick<AuditTrail, 'append'>
   readonly mailer: Mailer
   readonly clock: Clock
   readonly newId: () => string
@@ -53,7 +47,7 @@ export function createEmailChangeService(parts: EmailChangeParts): EmailChangeSe
   return {
     sendCode: async (caller, { email, password }) => {
       requirePermission(caller, 'users.update_self')
-      const self = await requirePassword(parts, caller, password)
+      const self = await requireOwnPassword(parts, caller, password)
       await codes.countSend({ email, ip: caller.origin?.ip })
       const known = await findAddressee(parts, email)
       const isTaken = known !== null && known._id !== self._id
@@ -76,25 +70,6 @@ export function createEmailChangeService(parts: EmailChangeParts): EmailChangeSe
       return await profiles.getProfile(caller)
     },
   }
-}
-
-/** A session that lies open must not be enough to take an account over. */
-async function requirePassword(
-  { directory, passwords, attempts, trail }: EmailChangeParts,
-  caller: Caller,
-  password: string,
-): Promise<UserRow> {
-  const self = await directory.find(caller.userId)
-  const ip = caller.origin?.ip ?? ''
-  if (self !== null) await attempts.begin(self.email, ip)
-  const matches = await passwords.verify(password, self?.passwordHash ?? null, ip)
-  if (self !== null && matches) {
-    await attempts.succeeded(self.email, ip)
-    return self
-  }
-  const target = { kind: 'User', id: caller.userId, department: caller.department }
-  await trail.append(caller, { action: 'session.refused', target })
-  throw new AppError('auth.invalid_credentials', 'the password is not right')
 }
 
 /**

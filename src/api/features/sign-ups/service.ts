@@ -19,10 +19,8 @@ import type { DepartmentStore } from '../departments/store.ts'
 import type { SessionKeeper } from '../sessions/contract.ts'
 import type { Passwords } from '../sessions/passwords.ts'
 import type { UserDirectory } from '../users/directory.ts'
-import type { Errands } from '../users/errands.ts'
-import { emailIdentity } from '../users/identities.ts'
+import { makeGuest, type NewGuestParts } from '../users/new-guests.ts'
 import type { UserRow } from '../users/store.ts'
-import { type DeciderParts, findDeciders, mailsToDeciders, notifyDeciders } from './tell-admins.ts'
 
 /** How somebody without an account gets one. Open to everybody. */
 export type SignUpService = {
@@ -39,10 +37,9 @@ export type SignUpService = {
   readonly listDepartments: (query: PageQuery) => Promise<Page<OpenDepartment>>
 }
 
-export type SignUpParts = DeciderParts & {
+export type SignUpParts = NewGuestParts & {
   readonly codes: Codes
   readonly directory: UserDirectory
-  readonly errands: Pick<Errands, 'finish'>
   readonly departments: Pick<DepartmentStore, 'find' | 'list'>
   readonly passwords: Pick<Passwords, 'hash'>
   readonly sessions: Pick<SessionKeeper, 'start'>
@@ -105,36 +102,13 @@ type NewGuest = {
   readonly origin: Origin
 }
 
-/**
- * A crash before the row leaves an address to which the next code is good again; one after it an
- * account with this password, whose errands are done by the sweep.
- */
 async function createGuest(
   parts: SignUpParts,
   { request, passwordHash, origin }: NewGuest,
 ): Promise<UserRow> {
-  const { directory, errands, newId } = parts
   const { email, name, language, department } = request
-  const deciders = await findDeciders(parts, department)
-  const guest = await directory.create(
-    {
-      email,
-      name,
-      language,
-      role: 'guest',
-      department,
-      passwordHash,
-      errands: mailsToDeciders(deciders, request, newId()),
-    },
-    {
-      identity: { _id: emailIdentity(email), kind: 'Email' },
-      origin,
-      action: 'user.signed_up',
-    },
-  )
+  const guest = await makeGuest(parts, { email, name, language, department, passwordHash }, origin)
   // Nobody knows the code that was made for an address with an account, but it can be guessed.
   if (guest === null) throw invalidCode()
-  await errands.finish(guest, 'sign-up')
-  await notifyDeciders(parts, deciders, guest)
   return guest
 }

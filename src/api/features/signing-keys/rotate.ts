@@ -1,6 +1,7 @@
 import { calculateJwkThumbprint } from 'jose'
 import { generateKeyPairSync } from 'node:crypto'
 import type { Seal } from '../../../platform/seal/seal.ts'
+import { assert } from '../../../shared/assert.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import type { NewAuditEntry } from '../audit-log/entry.ts'
 import type { AuditTrail } from '../audit-log/trail.ts'
@@ -77,7 +78,7 @@ type NewKey = {
   readonly by: NewAuditEntry['by']
 }
 
-/** Whoever comes second finds the number taken, and that key is as good as its own. */
+/** The `kid` of the key of this number: whoever comes second finds one as good as its own. */
 async function addKey(
   { store, seal, trail, clock }: RotationParts,
   { number, activeFromMs, by }: NewKey,
@@ -95,8 +96,13 @@ async function addKey(
     retireMs: null,
     auditOutbox: [trail.entry(by, facts)],
   }
-  if (await store.insert(row)) await trail.relay(store, row)
-  return keyId
+  if (await store.insert(row)) {
+    await trail.relay(store, row)
+    return keyId
+  }
+  const stored = (await store.list()).find(({ _id }) => _id === row._id)
+  assert(stored !== undefined, 'a number that is taken has a key')
+  return stored.keyId
 }
 
 function generateKey() {

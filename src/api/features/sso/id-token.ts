@@ -1,7 +1,7 @@
 import { jwtVerify, type JWTVerifyResult, type JWTVerifyOptions } from 'jose'
 import { z } from 'zod'
 import type { Clock } from '../../../shared/clock.ts'
-import { AppError } from '../../../shared/errors.ts'
+import { AppError, isAppError } from '../../../shared/errors.ts'
 import { emailAddress } from '../../../shared/wire/text.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
 import type { Issuer } from './issuers.ts'
@@ -41,7 +41,10 @@ const claimsShape = z.looseObject({
 type Claims = z.infer<typeof claimsShape>
 
 export type IdTokens = {
-  /** Errors: `sso.refused`, which never says what is wrong with the token. */
+  /**
+   * Errors: `sso.refused`, which never says what is wrong with the token; `platform.unavailable`
+   * when that cannot be said while the issuer does not give its keys.
+   */
   readonly verify: (wish: IdTokenWish) => Promise<Subject>
 }
 
@@ -57,6 +60,7 @@ export function createIdTokens(issuer: Issuer, keys: IssuerKeys, clock: Clock): 
         const verified = await jwtVerify(idToken, async ({ kid }) => await keyOf(keys, kid), checks)
         return toSubject(issuer, readClaims(verified, { issuer, nonce, nowMs: clock.nowMs() }))
       } catch (cause) {
+        if (isAppError(cause, 'platform.unavailable')) throw cause
         throw new AppError('sso.refused', 'the ID token is not valid or has expired', { cause })
       }
     },

@@ -1,14 +1,21 @@
 import { type CryptoKey, importJWK, type JWK } from 'jose'
 import { z } from 'zod'
 import type { Clock } from '../../../shared/clock.ts'
-import type { Issuer } from './issuers.ts'
+import { AppError } from '../../../shared/errors.ts'
+import type { CoreLog } from '../../core-parts.ts'
+import { type Issuer, safeUrl } from './issuers.ts'
 
 export type IssuerKeys = {
   /**
    * The RS256 key of this id; null when the issuer does not have it. Keys that are known go on
-   * working while the issuer does not answer.
+   * working while the issuer does not answer; others are `platform.unavailable` then.
    */
   readonly find: (keyId: string) => Promise<CryptoKey | null>
+}
+
+export type IssuerKeyParts = {
+  readonly clock: Clock
+  readonly log: Pick<CoreLog, 'warn'>
 }
 
 export const keyLimits = {
@@ -25,14 +32,21 @@ export const keyLimits = {
 type KeySet = { readonly keys: ReadonlyMap<string, CryptoKey>; readonly staleMs: number }
 
 /** Loads and remembers the keys of one issuer: JWKS, RFC 7517, at the address of its discovery. */
-export function openIssuerKeys(issuer: Issuer, clock: Clock): IssuerKeys {
+export function openIssuerKeys(issuer: Issuer, { clock, log }: IssuerKeyParts): IssuerKeys {
   let known: KeySet = { keys: new Map(), staleMs: 0 }
   let askedMs = Number.NEGATIVE_INFINITY
   let asking: Promise<void> | null = null
+  let fault: unknown = null
   const load = async (): Promise<void> => {
     askedMs = clock.nowMs()
-    // What is known stays: an issuer that is down must not lock everybody out.
-    known = await fetchKeys(issuer, clock.nowMs()).catch(() => known)
+    try {
+      known = await fetchKeys(issuer, clock.nowMs())
+      fault = null
+    } catch (error) {
+      // What is known stays: an issuer that is down must not lock everybody out.
+      fault = error
+      log.warn({ err: error, issuer: issuer.name }, 'the keys of a sign-in provider did not come')
+    }
   }
   const reload = async (): Promise<void> => {
     if (asking === null && clock.nowMs() - askedMs < keyLimits.cooldownMs) return
@@ -44,12 +58,21 @@ export function openIssuerKeys(issuer: Issuer, clock: Clock): IssuerKeys {
   return {
     find: async (keyId) => {
       if (!known.keys.has(keyId) || clock.nowMs() >= known.staleMs) await reload()
-      return known.keys.get(keyId) ?? null
+      const key = known.keys.get(keyId) ?? null
+      if (key === null && fault !== null) throw unavailable(fault)
+      return key
     },
   }
 }
 
-const discoveryShape = z.looseObject({ issuer: z.string(), jwks_uri: z.url() })
+function unavailable(cause: unknown): AppError {
+  return new AppError('platform.unavailable', 'the sign-in provider does not give its keys', {
+    cause,
+    retryAfterSeconds: keyLimits.cooldownMs / 1000,
+  })
+}
+
+const discoveryShape = z.looseObject({ issuer: z.string(), jwks_uri: safeUrl })
 const jwksShape = z.looseObject({ keys: z.array(z.looseObject({})).max(keyLimits.keysMax) })
 const jwkShape = z.looseObject({
   kty: z.literal('RSA'),
@@ -63,7 +86,9 @@ const jwkShape = z.looseObject({
 async function fetchKeys(issuer: Issuer, nowMs: number): Promise<KeySet> {
   const { body, ageSeconds } = await fetchJson(issuer.jwksUri ?? (await discover(issuer)))
   const usable = jwksShape.parse(body).keys.flatMap((key) => jwkShape.safeParse(key).data ?? [])
-  const keys = await Promise.all(usable.map(importKey))
+  const imported = await Promise.allSettled(usable.map(importKey))
+  // One that is damaged leaves the others good.
+  const keys = imported.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   return { keys: new Map(keys), staleMs: nowMs + ageSeconds * 1000 }
 }
 

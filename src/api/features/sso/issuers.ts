@@ -19,7 +19,7 @@ export type Issuer = {
 }
 
 /** TLS, or this very machine: keys that come over a network in clear could be anybody's. */
-const safeUrl = z.url({ protocol: /^https?$/ }).refine(isSafe, {
+export const safeUrl = z.url({ protocol: /^https?$/ }).refine(isSafe, {
   error: 'must be an https address (http only for 127.0.0.1)',
 })
 

@@ -9,7 +9,8 @@ import { findAddressee } from '../codes/addressee.ts'
 import type { DepartmentStore } from '../departments/store.ts'
 import type { SessionKeeper } from '../sessions/contract.ts'
 import type { UserDirectory } from '../users/directory.ts'
-import { emailIdentity, ssoIdentity } from '../users/identities.ts'
+import { ssoIdentity } from '../users/identities.ts'
+import { makeGuest, type NewGuestParts } from '../users/new-guests.ts'
 import type { UserRow } from '../users/store.ts'
 import type { IdTokens, Subject } from './id-token.ts'
 import type { Issuer } from './issuers.ts'
@@ -24,7 +25,7 @@ export type SsoService = {
   readonly signIn: (request: SsoRequest, origin: Origin) => Promise<SessionView>
 }
 
-export type SsoParts = {
+export type SsoParts = NewGuestParts & {
   readonly providers: readonly { readonly issuer: Issuer; readonly idTokens: IdTokens }[]
   readonly directory: UserDirectory
   readonly departments: Pick<DepartmentStore, 'find'>
@@ -43,18 +44,20 @@ export function createSsoService(parts: SsoParts): SsoService {
         throw new AppError('sso.unknown_issuer', `there is no provider ${request.issuer}`)
       }
       const subject = await provider.idTokens.verify(request)
-      const person = await findOrMake(parts, subject, request)
+      const person = await findOrMake(parts, subject, { request, origin })
       if (person.state !== 'Active') throw refused('this person may not sign in')
       return await parts.keeper.start({ userId: person._id, method: 'Sso', origin })
     },
   }
 }
 
+type Asked = { readonly request: SsoRequest; readonly origin: Origin }
+
 /** By subject, else by verified address; an address that an issuer only claims proves nothing. */
 async function findOrMake(
   parts: SsoParts,
   subject: Subject,
-  request: SsoRequest,
+  { request, origin }: Asked,
 ): Promise<UserRow> {
   const { directory } = parts
   const identityId = ssoIdentity(subject.issuer, subject.subject)
@@ -65,36 +68,36 @@ async function findOrMake(
   const email = subject.verifiedEmail
   if (email === null) throw refused('the provider has not verified your e-mail address')
   const owner =
-    (await findAddressee(parts, email)) ?? (await makeGuest(parts, { subject, email }, request))
-  return await link(parts, owner, subject)
+    (await findAddressee(parts, email)) ??
+    (await newGuest(parts, { name: nameOf(subject, email), email }, { request, origin }))
+  return await link(parts, owner, { subject, origin })
 }
 
-type NewGuest = { readonly subject: Subject; readonly email: string }
+type Proven = { readonly name: string; readonly email: string }
 
 /** A crash after it leaves a guest whose address is verified: the next sign-in links them. */
-async function makeGuest(
-  { directory, departments }: SsoParts,
-  { subject, email }: NewGuest,
-  { department, language }: SsoRequest,
+async function newGuest(
+  parts: SsoParts,
+  proven: Proven,
+  { request: { department, language }, origin }: Asked,
 ): Promise<UserRow> {
   if (department === undefined) throw departmentFault('is needed for the first sign-in')
-  if ((await departments.find(department)) === null) throw departmentFault('does not exist')
-  const identity = { _id: emailIdentity(email), kind: 'Email' } as const
-  const draft = { email, name: nameOf(subject, email), language, department, passwordHash: null }
-  const made = await directory.create(
-    { ...draft, role: 'guest' },
-    { identity, action: 'user.signed_up' },
-  )
-  const person = made ?? (await directory.findByIdentity(identity._id))
+  if ((await parts.departments.find(department)) === null) throw departmentFault('does not exist')
+  const draft = { ...proven, language, department, passwordHash: null }
+  const made = await makeGuest(parts, draft, origin)
+  // Another request of theirs may have been faster.
+  const person = made ?? (await findAddressee(parts, proven.email))
   if (person === null) throw new AppError('platform.unavailable', 'try to sign in again')
   return person
 }
 
-/** Noted before it is done: after a crash in between the note comes twice, but never too few. */
+type Link = { readonly subject: Subject; readonly origin: Origin }
+
+/** Noted and told before it is done: after a crash in between it is noted twice, but mailed once. */
 async function link(
   { directory, mailer, clock }: SsoParts,
   person: UserRow,
-  { issuer, subject }: Subject,
+  { subject: { issuer, subject }, origin }: Link,
 ): Promise<UserRow> {
   if (person.state !== 'Active') return person
   const { _id: userId, department, email, language } = person
@@ -103,15 +106,15 @@ async function link(
   const changed = await directory.change(userId, {
     guard: { states: ['Active'] },
     set: {},
-    by: { userId, role: person.role, department },
+    by: { userId, role: person.role, department, origin },
     facts: { action: 'user.identity_linked', target, after: { issuer } },
   })
   if (changed === null) throw refused('this person may not sign in')
+  const content = { template: 'IdentityLinked', issuer } as const
+  await mailer.send({ id: `linked:${userId}:${_id}`, to: email, language, content })
   const identity = { _id, kind: 'Sso', userId, creationTimeMs: clock.nowMs() } as const
   const held = await directory.identities.claim(identity)
   if (held.userId !== userId) throw refused('the subject belongs to another person')
-  const content = { template: 'IdentityLinked', issuer } as const
-  await mailer.send({ id: `linked:${userId}:${_id}`, to: email, language, content })
   return changed
 }
 

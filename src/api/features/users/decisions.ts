@@ -131,7 +131,11 @@ export function decideProfile(person: Person, change: ProfileChange): Decision |
   requirePresent(person)
   const { name = person.name, language = person.language } = change
   if (name === person.name && language === person.language) return null
-  return { action: 'user.profile_changed', set: { name, language }, follows: [] }
+  const set = { name, language }
+  const { before, after } = auditedValues(person, set)
+  const renamed: AuditValues = name === person.name ? {} : { name: '***' }
+  const audited = { before: { ...renamed, ...before }, after: { ...renamed, ...after } }
+  return { action: 'user.profile_changed', set, follows: [], audited }
 }
 
 /** Whoever knew the old password is signed out, but for the one who changed it. */
@@ -155,24 +159,18 @@ function runsSite({ role, state }: Pick<Person, 'role' | 'state'>): boolean {
   return role === 'super_admin' && state === 'Active'
 }
 
-/** The values that the audit log keeps of a change. */
+/**
+ * The values that the audit log keeps of a change. The log outlives the person: it keeps their id,
+ * not their name.
+ */
 export function auditedValues(person: Person, set: UserChange) {
-  const after = { ...person, ...set }
-  const values = changedValues(valuesOf(person), valuesOf(after))
-  // The log outlives the person: it keeps their id, not their name.
-  return after.state === 'Deleted'
-    ? { before: withoutName(values.before), after: withoutName(values.after) }
-    : values
+  return changedValues(valuesOf(person), valuesOf({ ...person, ...set }))
 }
 
-function valuesOf({ name, language, role, department, state, membership }: Person): AuditValues {
+function valuesOf({ language, role, department, state, membership }: Person): AuditValues {
   const { tier, expiresMs } = membership
   const expiresTime = expiresMs === null ? null : new Date(expiresMs).toISOString()
-  return { name, language, role, department, state, tier, expiresTime }
-}
-
-function withoutName({ name: _name, ...values }: AuditValues): AuditValues {
-  return values
+  return { language, role, department, state, tier, expiresTime }
 }
 
 /** Leaves a tombstone: the history of jobs still has somebody to point at. */

@@ -1,8 +1,7 @@
-import { assert } from '../../../shared/assert.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import type { Origin } from '../../../shared/domain/caller.ts'
 import { freeMembership } from '../../../shared/domain/membership.ts'
-import type { NewAuditEntry, AuditFacts } from '../audit-log/entry.ts'
+import type { AuditFacts, AuditValues, NewAuditEntry } from '../audit-log/entry.ts'
 import type { AuditTrail } from '../audit-log/trail.ts'
 import type { Errand } from './errand.ts'
 import { emailIdentity, type Identity, type IdentityStore } from './identities.ts'
@@ -39,6 +38,10 @@ export type UserDirectory = {
       /** From where they made it. */
       readonly origin?: Origin | undefined
       readonly action: AuditFacts['action']
+      /** What else the entry says beside who was made. */
+      readonly facts?: AuditValues
+      /** What must follow in other collections, stored with the person of this id. */
+      readonly errandsOf?: (userId: string) => readonly Errand[]
       /** Absent: a new one. */
       readonly userId?: string
     },
@@ -83,27 +86,39 @@ export function createUserDirectory(parts: DirectoryParts): UserDirectory {
 type Create = UserDirectory['create']
 
 async function create(
-  { users, identities, trail, clock, newId }: DirectoryParts,
+  parts: DirectoryParts,
   draft: Parameters<Create>[0],
-  { identity, by, origin, action, userId = `u-${newId()}` }: Parameters<Create>[1],
+  options: Parameters<Create>[1],
 ): Promise<UserRow | null> {
+  const { users, trail, clock, newId } = parts
+  const { identity, by, origin, action, facts, errandsOf, userId = `u-${newId()}` } = options
   const nowMs = clock.nowMs()
-  const held = await identities.claim({ ...identity, userId, creationTimeMs: nowMs })
-  const { email, name, role, department } = draft
-  const actor = by ?? { userId: held.userId, role, department, origin }
-  const target = { kind: 'User', id: held.userId, department }
+  const { userId: _id } = await hold(parts, { ...identity, userId, creationTimeMs: nowMs })
+  const { role, department } = draft
+  const actor = by ?? { userId: _id, role, department, origin }
+  const target = { kind: 'User', id: _id, department }
+  // No name: the log outlives the person.
+  const after = { role, department, ...facts }
   const row: UserRow = {
     membership: freeMembership,
     state: 'Active',
     ...draft,
-    _id: held.userId,
+    _id,
     creationTimeMs: nowMs,
     updateTimeMs: nowMs,
     revision: 1,
-    auditOutbox: [trail.entry(actor, { action, target, after: { name, role, department } })],
+    auditOutbox: [trail.entry(actor, { action, target, after })],
+    ...(errandsOf !== undefined && { errands: errandsOf(_id) }),
   }
   if (!(await users.insert(row))) return null
-  assert(email === '' || row._id === held.userId, 'the identity leads to the row')
   await trail.relay(users, row)
   return row
+}
+
+/** One that a crash left is made new first, so that nobody releases it before its person is there. */
+async function hold({ users, identities }: DirectoryParts, wanted: Identity): Promise<Identity> {
+  const held = await identities.claim(wanted)
+  const isNew = held.creationTimeMs >= wanted.creationTimeMs
+  if (isNew || (await users.find(held.userId)) !== null) return held
+  return (await identities.renew(held, wanted.creationTimeMs)) ?? (await identities.claim(wanted))
 }

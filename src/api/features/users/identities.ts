@@ -21,20 +21,33 @@ export type IdentityStore = {
   readonly claim: (identity: Identity) => Promise<Identity>
   /** Takes it away from this person; true when it was theirs. */
   readonly release: (id: string, userId: string) => Promise<boolean>
+  /** As `release`, unless somebody has renewed it since it was read. */
+  readonly releaseLeft: (identity: Identity) => Promise<boolean>
+  /** Makes it as good as new for one of all callers; null for the others, or when it is gone. */
+  readonly renew: (identity: Identity, nowMs: number) => Promise<Identity | null>
   readonly listOf: (userId: string) => Promise<readonly Identity[]>
 }
 
 const identitiesMax = 100
+/** Between our two steps somebody may release it, but hardly again and again. */
+const roundsMax = 5
 
 export function createIdentityStore(database: Database): IdentityStore {
   const identities = database.documents<Identity>('identities')
   return {
     find: identities.findById,
     claim: async (identity) => {
-      if (await identities.insert(identity)) return identity
-      return (await identities.findById(identity._id)) ?? identity
+      for (let round = 0; round < roundsMax; round += 1) {
+        if (await identities.insert(identity)) return identity
+        const held = await identities.findById(identity._id)
+        if (held !== null) return held
+      }
+      throw new Error('an identity can neither be made nor found')
     },
     release: async (id, userId) => await identities.remove({ _id: id, userId }),
+    releaseLeft: async (left) => await identities.remove({ ...left }),
+    renew: async (left, nowMs) =>
+      await identities.findAndUpdate({ ...left }, { $set: { creationTimeMs: nowMs } }),
     listOf: async (userId) => await identities.find({ userId }, { limit: identitiesMax }),
   }
 }

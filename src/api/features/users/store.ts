@@ -39,7 +39,7 @@ export type NewUser = Pick<
   UserRow,
   '_id' | 'email' | 'name' | 'language' | 'role' | 'department' | 'passwordHash'
 > &
-  Partial<Pick<UserRow, 'membership' | 'state' | 'errands'>>
+  Partial<Pick<UserRow, 'membership' | 'state'>>
 
 export type UserChange = Partial<
   Pick<
