@@ -32,16 +32,16 @@ export type Access = FeatureGroup & {
 
 /** Who somebody is: sessions, API keys, single sign-on, people, and the ways in. */
 export async function openAccess(deps: AccessDeps): Promise<Access> {
-  const { core, clock, metrics, publicUrl, mailer } = deps
+  const { core, clock, metrics, publicUrl } = deps
   const { people, database } = core
   const passwords = createPasswords(deps.randomBytes)
   const sessions = await openSessions({ ...deps, people, database, passwords })
   const { keeper } = sessions
   const apiKeys = openApiKeys({ ...deps, people, database })
-  const users = openUsers({ ...core, passwords, sessions: keeper, mailer, clock })
+  const users = openUsers({ ...deps, ...core, passwords, sessions: keeper })
   const joining = openJoining({ ...deps, people, database, users, sessions: keeper, passwords })
-  const providers = openProviders(deps.issuers ?? [], clock)
-  const sso = createSsoService({ ...people, providers, keeper, mailer, clock })
+  const providers = openProviders(deps.issuers ?? [], deps)
+  const sso = createSsoService({ ...deps, ...people, errands: users.errands, providers, keeper })
   return {
     keeper,
     passwords,

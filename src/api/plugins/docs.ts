@@ -10,18 +10,22 @@ type Answer = {
   readonly body: Buffer
 }
 type Answers = Readonly<Record<DocsPath, Answer>>
+export type RenderDocs = () => Promise<Answers>
 
 /**
  * The reference at /docs, from the script inside the package: no other site is asked for anything,
  * and the Content-Security-Policy makes the browser see to that. The package is 24 MiB in memory,
  * which a process takes only when somebody comes to read.
  */
-export function registerDocs(app: FastifyInstance): void {
+export function registerDocs(app: FastifyInstance, render: RenderDocs = renderDocs): void {
   const config = { permission: 'Public' } as const
   let answers: Promise<Answers> | null = null
   for (const path of paths) {
     app.get(path, { config, schema: { hide: true } }, async (_request, reply) => {
-      answers ??= renderDocs()
+      answers ??= render().catch((error: unknown) => {
+        answers = null
+        throw error
+      })
       const { status, headers, body } = (await answers)[path]
       return await reply.code(status).headers(headers).send(body)
     })

@@ -44,16 +44,16 @@ function setHeaders(reply: FastifyReply, { limit, remaining, resetSeconds }: Sho
   })
 }
 
+/** Public routes do not look at tokens: an expired one in a cookie must not close the way back in. */
 function refuseBadTokens(app: FastifyInstance, counters: Counters): void {
   app.addHook('onRequest', async (request) => {
-    if (!carriesToken(request)) return
+    if (isPublic(request) || !carriesToken(request)) return
     const { ofIp, ofToken } = badTokenKeys(request)
     refuseOver(counters.recall(ofIp), badTokenLimit.perIpMax)
     refuseOver(counters.recall(ofToken), badTokenLimit.perTokenMax)
   })
   app.addHook('onResponse', async (request, reply) => {
-    const isPublic = request.routeOptions.config.permission === 'Public'
-    if (reply.statusCode !== 401 || isPublic || request.signedIn !== null) return
+    if (reply.statusCode !== 401 || isPublic(request) || request.signedIn !== null) return
     const { ofIp, ofToken } = badTokenKeys(request)
     const { count } = await counters.hit(ofToken, badTokenLimit.windowMs)
     if (count <= badTokenLimit.perTokenMax) await counters.hit(ofIp, badTokenLimit.windowMs)
@@ -66,6 +66,10 @@ function refuseOver({ count, leftMs }: Counted, limit: number): void {
   const retryAfterSeconds = Math.max(1, Math.ceil(leftMs / 1000))
   const message = 'too many requests with a token that is not valid'
   throw new AppError('rate.limited', message, { details, retryAfterSeconds })
+}
+
+function isPublic({ routeOptions }: FastifyRequest): boolean {
+  return routeOptions.config.permission === 'Public'
 }
 
 function carriesToken({ headers }: FastifyRequest): boolean {

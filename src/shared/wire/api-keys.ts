@@ -2,6 +2,14 @@ import { z } from 'zod'
 import { keyScopes } from '../domain/permissions.ts'
 import { line } from './text.ts'
 
+/** RFC 3339 with any offset, in UTC afterwards, which must have four digits for the year there too. */
+const moment = z.iso
+  .datetime({ offset: true })
+  .max(40)
+  .transform((text) => new Date(text).toISOString())
+  .pipe(z.iso.datetime())
+  .meta({ format: 'date-time', maxLength: 40 })
+
 export const apiKeyRequest = z
   .strictObject({
     /** To tell one's keys apart. */
@@ -9,7 +17,7 @@ export const apiKeyRequest = z
     /** What the key may do: no more than its owner. */
     scopes: z.array(z.enum(keyScopes)).min(1).max(keyScopes.length),
     /** Without it the key is good until it is revoked. */
-    expiresTime: z.iso.datetime({ offset: true }).nullable().default(null),
+    expiresTime: moment.nullable().default(null),
   })
   .meta({
     examples: [

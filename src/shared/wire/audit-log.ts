@@ -58,6 +58,8 @@ const auditEntryView = z
       id: z.string(),
       role: z.string().nullable(),
       department: z.string().nullable(),
+      /** Of the API key that was used. */
+      keyId: z.string().nullable().optional(),
     }),
     target: z.object({ kind: z.string(), id: z.string(), department: z.string().nullable() }),
     before: values,

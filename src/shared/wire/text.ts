@@ -15,12 +15,7 @@ type Bounds = { readonly min?: number; readonly max: number }
 
 /** One line for people: NFC, trimmed, no control characters; counted after that. */
 export function line({ min = 1, max }: Bounds) {
-  return z
-    .string()
-    .max(max * 4)
-    .transform(normalise)
-    .pipe(z.string().min(min).max(max).refine(isPrintable, unprintable))
-    .meta({ minLength: min, maxLength: max, pattern: LINE_PATTERN })
+  return cleanLine({ min, max }, normalise)
 }
 
 /** Several lines for people: as `line`, but line breaks, which become `\n`, and tabs pass. */
@@ -54,21 +49,11 @@ export function addressKey(email: string): string {
 
 export const passwordLength = { min: 10, max: 128 } as const
 
-/** A new password: length only, no composition rules (ASVS 5.0, 6.2.1 and 6.2.5). */
-export const newPassword = z
-  .string()
-  .min(passwordLength.min)
-  .max(passwordLength.max)
-  .refine(isPrintable, unprintable)
-  .meta({ pattern: LINE_PATTERN })
+/** A new password: length only, no composition rules (ASVS 5.0, 6.2.1 and 6.2.5). In NFC. */
+export const newPassword = cleanLine(passwordLength, compose)
 
 /** What somebody types to prove who they are. */
-export const givenPassword = z
-  .string()
-  .min(1)
-  .max(passwordLength.max)
-  .refine(isPrintable, unprintable)
-  .meta({ pattern: LINE_PATTERN })
+export const givenPassword = cleanLine({ min: 1, max: passwordLength.max }, compose)
 
 /** Six digits that came by mail. */
 export const mailedCode = z
@@ -89,10 +74,23 @@ export const languages = ['ko', 'en'] as const
 export const language = z.enum(languages)
 export type Language = z.infer<typeof language>
 
+function cleanLine({ min, max }: Required<Bounds>, clean: (text: string) => string) {
+  return z
+    .string()
+    .max(max * 4)
+    .transform(clean)
+    .pipe(z.string().min(min).max(max).refine(isPrintable, unprintable))
+    .meta({ minLength: min, maxLength: max, pattern: LINE_PATTERN })
+}
+
 function isPrintable(text: string): boolean {
   return !UNPRINTABLE.test(text)
 }
 
+function compose(text: string): string {
+  return text.normalize('NFC')
+}
+
 function normalise(text: string): string {
-  return text.normalize('NFC').trim()
+  return compose(text).trim()
 }

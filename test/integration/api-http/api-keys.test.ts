@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ApiKeyRow } from '../../../src/api/features/api-keys/store.ts'
 import { keyScopes } from '../../../src/shared/domain/permissions.ts'
+import { apiKeyPage } from '../../../src/shared/wire/api-keys.ts'
 import { canaryPassword } from '../../support/canary.ts'
 import { type Person, startApi, type TestApi } from './harness.ts'
 
@@ -65,15 +66,40 @@ describe('an API key', () => {
   })
 
   test('is noted in the audit log when it is made and revoked', async () => {
-    const { id } = await made('mina', { name: 'noted' })
+    const expiresTime = '2099-01-01T09:00:00+09:00'
+    const { id } = await made('mina', { name: 'noted', expiresTime })
     const url = `/v1/api-keys/${id}`
     expect((await api.call({ method: 'DELETE', url, as: 'mina' })).statusCode).toBe(204)
     const log = await api.core.people.auditLog.page({ targetId: id, limit: 10 })
     expect(log).toMatchObject([
       { action: 'api_key.revoked', target: { kind: 'ApiKey', id } },
-      { action: 'api_key.created', after: { name: 'noted', scopes: 'users.read_self jobs.read' } },
+      {
+        action: 'api_key.created',
+        after: {
+          name: 'noted',
+          scopes: 'users.read_self jobs.read',
+          expiresTime: '2099-01-01T00:00:00.000Z',
+        },
+      },
     ])
     expect(log[1]?.origin).toMatchObject({ ip: '127.0.0.1' })
+  })
+
+  test('is named in the audit log by what it does', async () => {
+    const { id, key } = await made('root', { scopes: ['settings.update'] })
+    const headers = { authorization: `Bearer ${key}` }
+    const { revision } = (await api.call({ url: '/v1/settings', as: 'root' })).json()
+    const body = { revision, values: { guestDays: 4 } }
+    const change = { method: 'PATCH', url: '/v1/settings', body, headers } as const
+    expect((await api.call(change)).statusCode).toBe(200)
+    const url = '/v1/audit-log?limit=1&action=settings.changed'
+    expect((await api.call({ url, as: 'root' })).json()).toMatchObject({
+      items: [{ actor: { kind: 'User', role: 'super_admin', keyId: id } }],
+    })
+    const ofKey = `/v1/audit-log?limit=1&target=${id}`
+    expect((await api.call({ url: ofKey, as: 'root' })).json()).toMatchObject({
+      items: [{ action: 'api_key.created', actor: { keyId: null } }],
+    })
   })
 
   test('notes its last use, once a minute', async () => {
@@ -95,6 +121,12 @@ describe('is refused', () => {
     ['no scope', { scopes: [] }, '/scopes'],
     ['an end in the past', { expiresTime: '2020-01-01T00:00:00Z' }, '/expiresTime'],
     ['an end that is no time', { expiresTime: 'tomorrow' }, '/expiresTime'],
+    [
+      'an end that is too long',
+      { expiresTime: `2099-01-01T00:00:00.${'0'.repeat(200_000)}Z` },
+      '/expiresTime',
+    ],
+    ['an end after the year 9999', { expiresTime: '9999-12-31T23:59:59-23:59' }, '/expiresTime'],
     ['an empty name', { name: '   ' }, '/name'],
     ['a name with control characters', { name: 'a\u0000b' }, '/name'],
     ['a name that is too long', { name: 'x'.repeat(81) }, '/name'],
@@ -207,6 +239,31 @@ test('one person has at most fifty good keys, also when they are made at once', 
   expect(refused.json()).toMatchObject({ status: 409, code: 'api_key.limit', limit })
   await api.call({ method: 'DELETE', url: `/v1/api-keys/${first.id}`, as: 'noor' })
   expect((await create('noor')).statusCode).toBe(201)
+})
+
+test('expired keys, however many, neither hide a good one nor make room for more', async () => {
+  const { id } = await made('lead')
+  const row = await keys().findOne({ _id: id })
+  if (row === null) throw new Error('the key is not there')
+  const copiesOf = (count: number, prefix: string, expiresMs: number | null) =>
+    Array.from({ length: count }, (_, index) => ({
+      ...row,
+      _id: `${prefix}${String(index).padStart(25, '0')}`,
+      expiresMs,
+    }))
+  const expired = copiesOf(1001, '0', Date.now() - 1)
+  await keys().insertMany([...expired, ...copiesOf(limit - 1, 'z', null)])
+  expect((await create('lead')).json()).toMatchObject({ code: 'api_key.limit' })
+  const listed: string[] = []
+  for (let cursor = '', page = 0; page < 20; page += 1) {
+    const answer = await api.call({ url: `/v1/api-keys?limit=100${cursor}`, as: 'lead' })
+    const { items, next } = apiKeyPage.parse(answer.json())
+    listed.push(...items.map((item) => item.id))
+    if (next === null) break
+    cursor = `&cursor=${next}`
+  }
+  expect(listed).toHaveLength(1001 + limit)
+  expect(new Set(listed).size).toBe(1001 + limit)
 })
 
 test('dead keys are taken away after thirty days', async () => {

@@ -45,6 +45,13 @@ const signIn = async (person: Person, ip: string, password = 'wrong') =>
 
 const right = canaryPassword
 
+const refreshCookieOf = async (person: Person, ip: string): Promise<string> => {
+  const body = { email: api.emailOf(person), password: right, transport: 'Cookie' }
+  const answer = await api.call({ method: 'POST', url: '/v1/sessions', headers: from(ip), body })
+  const cookie = answer.cookies.find(({ name }) => name === '__Host-atelier-refresh')
+  return `${cookie?.name}=${cookie?.value}`
+}
+
 const exportLog = async (as: Person) =>
   await api.call({ url: '/v1/audit-log/export?from=2020-01-01T00:00:00Z', as })
 
@@ -145,6 +152,21 @@ describe('tokens that are not valid', () => {
     )
     expect((await withToken('guess', '198.51.100.3')).statusCode).toBe(401)
   })
+
+  test('do not keep anybody from the routes that are open to all', async () => {
+    const refreshCookie = await refreshCookieOf('noor', '198.51.100.4')
+    const headers = {
+      ...from('198.51.100.4'),
+      cookie: `__Host-atelier-access=expired; ${refreshCookie}`,
+      'sec-fetch-site': 'same-origin',
+    }
+    await eventually(async () =>
+      expect((await api.call({ url: '/v1/users/me', headers })).statusCode).toBe(429),
+    )
+    const url = '/v1/sessions/refresh'
+    const refreshed = await api.call({ method: 'POST', url, headers, body: {} })
+    expect(refreshed.statusCode).toBe(201)
+  })
 })
 
 describe('wrong passwords', () => {
@@ -159,6 +181,26 @@ describe('wrong passwords', () => {
     expect(over.json()).toMatchObject({ code: 'rate.limited', limit: perPlaceMax })
     expect(Number(over.headers['retry-after'])).toBeGreaterThan(60)
     expect((await signIn('sam', '203.0.113.2', right)).statusCode).toBe(201)
+  })
+
+  test('for one’s own account are bounded and noted as those to sign in', async () => {
+    const { perPlaceMax } = signInLimits
+    const change = async (currentPassword: string) =>
+      await api.call({
+        method: 'PUT',
+        url: '/v1/users/me/password',
+        as: 'poor',
+        headers: from('203.0.113.3'),
+        body: { currentPassword, newPassword: 'six small boats at low tide' },
+      })
+    for (const { statusCode } of await times(perPlaceMax, async () => await change('wrong'))) {
+      expect(statusCode).toBe(401)
+    }
+    expect((await change(right)).json()).toMatchObject({ code: 'rate.limited', limit: perPlaceMax })
+    const { directory, auditLog } = api.core.people
+    const poor = await directory.findByEmail(api.emailOf('poor'))
+    const query = { action: 'session.refused', actorId: poor?._id, limit: 20 } as const
+    expect(await auditLog.page(query)).toHaveLength(perPlaceMax)
   })
 })
 
@@ -191,6 +233,16 @@ describe('tries to sign in', () => {
     expect(await begins(' A@X.example', '192.0.2.1')).toBe(false)
     expect(await begins('a@x.example', '192.0.2.2')).toBe(true)
     expect(await begins('b@x.example', '192.0.2.1')).toBe(true)
+  })
+
+  test('from one network of IPv6 are from one place', async () => {
+    let host = 0
+    const answers = await times(
+      perPlaceMax + 1,
+      async () => await begins('e@x.example', `2001:db8:0:1::${(host += 1)}`),
+    )
+    expect(accepted(answers)).toBe(perPlaceMax)
+    expect(await begins('e@x.example', '2001:db8:0:2::1')).toBe(true)
   })
 
   test('count no more after the right password', async () => {

@@ -1,11 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openSessions, type Sessions } from '../../../src/api/features/sessions/open.ts'
+import type { Notifier } from '../../../src/api/features/notifications/contract.ts'
+import {
+  openSessions,
+  type SessionDeps,
+  type Sessions,
+} from '../../../src/api/features/sessions/open.ts'
 import { createPasswords } from '../../../src/api/features/sessions/passwords.ts'
 import { uncountedAttempts } from '../../../src/api/features/sessions/sign-in-attempts.ts'
-import { createSessionStore } from '../../../src/api/features/sessions/store.ts'
+import { createSessionStore, type SessionRow } from '../../../src/api/features/sessions/store.ts'
+import type { People } from '../../../src/api/people.ts'
 import type { UserChange } from '../../../src/api/features/users/store.ts'
+import type { Mail } from '../../../src/api/mail/mailer.ts'
 import { systemClock } from '../../../src/platform/clock/system-clock.ts'
+import { AppError } from '../../../src/shared/errors.ts'
 import { canaryPassword } from '../../support/canary.ts'
 import { publicUrl, startApi, type TestApi } from './harness.ts'
 
@@ -24,7 +32,10 @@ afterAll(async () => {
 })
 
 /** A replica in which something happens to the person just before they are read the nth time. */
-async function openReplica(race?: { nth: number; set: UserChange }): Promise<Sessions> {
+async function openReplica(
+  race?: { nth: number; set: UserChange },
+  told: Partial<Pick<SessionDeps, 'mailer'> & Pick<People, 'notifier'>> = {},
+): Promise<Sessions> {
   const { people, database } = api.core
   let reads = 0
   const find: typeof people.directory.find = async (id) => {
@@ -33,10 +44,10 @@ async function openReplica(race?: { nth: number; set: UserChange }): Promise<Ses
     return await people.directory.find(id)
   }
   return await openSessions({
-    people: { ...people, directory: { ...people.directory, find } },
+    people: { ...people, ...told, directory: { ...people.directory, find } },
     database,
     passwords: createPasswords(randomBytes),
-    mailer: undefined,
+    mailer: told.mailer,
     publicUrl,
     clock: systemClock,
     randomBytes,
@@ -109,6 +120,15 @@ describe('all sessions of a person', () => {
     expect(ended.map(({ after }) => after?.['reason'])).toEqual(others.map(() => wish.reason))
   })
 
+  test('end also when they have just expired, as a slower clock still refreshes them', async () => {
+    const { keeper } = await openReplica()
+    const { id } = await keeper.start({ userId, method: 'Password', origin })
+    const sessions = api.core.database.native.collection<SessionRow>('sessions')
+    await sessions.updateOne({ _id: id }, { $set: { expiresMs: Date.now() - 1000 } })
+    await keeper.endAll({ userId, reason: 'Disabled', by: 'test' })
+    expect(await sessions.findOne({ _id: id })).toMatchObject({ endReason: 'Disabled' })
+  })
+
   test('end while one of them is refreshed, and none slips through', async () => {
     const { keeper, service } = await openReplica()
     const { refreshToken } = await keeper.start({ userId, method: 'Password', origin })
@@ -117,4 +137,24 @@ describe('all sessions of a person', () => {
     await Promise.allSettled([refreshed, keeper.endAll(wish)])
     expect(await liveIds()).toEqual([])
   })
+})
+
+test('a person hears of a token that was used twice, also when that failed at first', async () => {
+  const { people } = api.core
+  const sent: string[] = []
+  let fails = true
+  const notify: Notifier['notify'] = async (notice) => {
+    if (fails) throw new AppError('platform.unavailable', 'the database is away')
+    await people.notifier.notify(notice)
+  }
+  const mailer = { send: async ({ id }: Mail) => void sent.push(id) }
+  const { keeper, service } = await openReplica(undefined, { mailer, notifier: { notify } })
+  const { id, refreshToken } = await keeper.start({ userId, method: 'Password', origin })
+  const refresh = async () => await service.refresh(refreshToken ?? '', origin)
+  await refresh()
+  await expect(refresh()).rejects.toMatchObject({ code: 'platform.unavailable' })
+  fails = false
+  await expect(refresh()).rejects.toMatchObject({ code: 'auth.refresh_reused' })
+  expect(await people.notifications.find(`${id}.${userId}`)).toMatchObject({ kind: 'SessionReuse' })
+  expect(sent).toEqual([`session-reuse:${id}`])
 })

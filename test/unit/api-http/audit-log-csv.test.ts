@@ -8,7 +8,13 @@ const entry: AuditEntry = {
   _id: '01kgy3m9t4q8w2e6r0v5n7b1xc',
   timeMs: Date.UTC(2026, 2, 2, 9, 15, 42, 118),
   action: 'user.moved',
-  actor: { kind: 'User', id: 'u-1', role: 'super_admin', department: 'quality' },
+  actor: {
+    kind: 'User',
+    id: 'u-1',
+    role: 'super_admin',
+    department: 'quality',
+    keyId: '01kgy3m9r2b6d0f4h8k2n5q9s3',
+  },
   target: { kind: 'user', id: 'u-2', department: 'research' },
   before: { department: 'quality' },
   after: { department: 'research' },
@@ -34,9 +40,10 @@ describe('the audit log as CSV', () => {
   test('is a byte order mark, a header and one line per entry, all ended by CR LF', async () => {
     const csv = await csvOf({ entries: [entry] })
     expect(csv).toBe(
-      '\uFEFFtime,action,actorKind,actorId,actorRole,actorDepartment,targetKind,targetId,' +
-        'targetDepartment,before,after,ip,userAgent,requestId,id\r\n' +
-        '2026-03-02T09:15:42.118Z,user.moved,User,u-1,super_admin,quality,user,u-2,research,' +
+      '\uFEFFtime,action,actorKind,actorId,actorRole,actorDepartment,actorKeyId,' +
+        'targetKind,targetId,targetDepartment,before,after,ip,userAgent,requestId,id\r\n' +
+        '2026-03-02T09:15:42.118Z,user.moved,User,u-1,super_admin,quality,' +
+        '01kgy3m9r2b6d0f4h8k2n5q9s3,user,u-2,research,' +
         '"{""department"":""quality""}","{""department"":""research""}",203.0.113.7,curl/8,' +
         '01kgy3m9sz0a4c8e2g6j1m5p9r,01kgy3m9t4q8w2e6r0v5n7b1xc\r\n',
     )
@@ -52,7 +59,15 @@ describe('the audit log as CSV', () => {
     const actor = { kind: 'System', id: 'sweep', role: null, department: null } as const
     const bare = { ...entry, actor, before: null, after: null, origin: null }
     expect(rowsOf(await csvOf({ entries: [bare] }))).toMatchObject([
-      { actorRole: '', actorDepartment: '', before: '', after: '', ip: '', requestId: '' },
+      {
+        actorRole: '',
+        actorDepartment: '',
+        actorKeyId: '',
+        before: '',
+        after: '',
+        ip: '',
+        requestId: '',
+      },
     ])
   })
 

@@ -81,6 +81,21 @@ describe('a fair limit', () => {
     expect(began).toEqual(['a1', 'b'])
   })
 
+  test('says what was too much', async () => {
+    const limit = createFairLimit({ ...limits, waitingMax: 2 })
+    const begin = async (from: string) => await limit.run(from, async () => await settled())
+    const all = await Promise.allSettled(['a', 'a', 'a', 'b', 'a'].map(begin))
+    const refused = all.filter(({ status }) => status === 'rejected')
+    expect(refused).toMatchObject([
+      { reason: { code: 'rate.limited', details: { limit: 2, count: 3 } } },
+      { reason: { code: 'rate.limited', details: { limit: 2, count: 3 } } },
+    ])
+    const own = createFairLimit({ ...limits, waitingPerSenderMax: 0 })
+    const first = own.run('a', settled)
+    await expect(own.run('a', settled)).rejects.toMatchObject({ details: { limit: 0, count: 1 } })
+    await first
+  })
+
   test('gives the place back when the work fails', async () => {
     const limit = createFairLimit(limits)
     const failing = limit.run('a', async () => await Promise.reject(new Error('no')))

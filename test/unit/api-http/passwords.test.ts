@@ -17,6 +17,14 @@ describe('passwords', () => {
     expect(await passwords.verify('', phc)).toBe(false)
   })
 
+  test('fit however their letters are composed', async () => {
+    const phc = await passwords.hash('암호는열글자가넘어야해요')
+    const typed = '암호는열글자가넘어야해요'.normalize('NFD')
+    expect(await passwords.verify(typed, phc)).toBe(true)
+    const find = async () => ({ passwordHash: phc })
+    expect((await passwords.verifyFound(typed, find, '::1')).matches).toBe(true)
+  })
+
   test('have a salt each', async () => {
     expect(await passwords.hash('same')).not.toBe(await passwords.hash('same'))
   })

@@ -127,12 +127,20 @@ describe('an e-mail address', () => {
 
 describe('a password', () => {
   test.each(['correct horse', '  spaces kept  ', '암호는열글자가넘어야해요', '💥'.repeat(10)])(
-    'may be %j and is never changed',
+    'may be %j and stays as it is',
     (given) => {
       expect(newPassword.parse(given)).toBe(given)
       expect(givenPassword.parse(given)).toBe(given)
     },
   )
+
+  test('is the same however a keyboard composes its letters, and counted after that', () => {
+    const typed = '암호는열글자가넘어야해요'
+    expect(newPassword.parse(typed.normalize('NFD'))).toBe(typed)
+    expect(givenPassword.parse(typed.normalize('NFD'))).toBe(typed)
+    expect(accepts(newPassword, '아홉글자까지는짧음'.normalize('NFD'))).toBe(false)
+    expect(accepts(givenPassword, '한'.repeat(128).normalize('NFD'))).toBe(true)
+  })
 
   test.each(['a\0bcdefghijk', 'tab\tinside it', '\ud800 half a pair', 'x'.repeat(129)])(
     'is not %j',

@@ -5,7 +5,7 @@ import { isAllowed, keyScopes, requirePermission } from '../../../shared/domain/
 import { AppError, type FieldError, invalidRequest } from '../../../shared/errors.ts'
 import type { ApiKeyRequest, ApiKeyView, NewApiKeyView } from '../../../shared/wire/api-keys.ts'
 import type { Page, PageQuery } from '../../../shared/wire/pages.ts'
-import { pageOf } from '../../pages.ts'
+import { decodeCursor, toPage } from '../../pages.ts'
 import type { AuditFacts } from '../audit-log/entry.ts'
 import type { AuditTrail } from '../audit-log/trail.ts'
 import type { IdentityChanges } from '../users/identity-changes.ts'
@@ -14,13 +14,11 @@ import type { ApiKeyRow, ApiKeyStore } from './store.ts'
 
 /** Keys of one person that are good; revoked and expired ones do not count. */
 const keysMax = 50
-/** With those that expired and are still shown. */
-const listedMax = 1000
 
 export type ApiKeyService = {
   /** Errors: `request.invalid` for scopes beyond the caller's own, `api_key.limit`. */
   readonly create: (caller: Caller, request: ApiKeyRequest) => Promise<NewApiKeyView>
-  /** The caller's own keys, oldest first; revoked ones are gone. */
+  /** The caller's own keys, oldest first; revoked ones are gone, expired ones a month later. */
   readonly list: (caller: Caller, query: PageQuery) => Promise<Page<ApiKeyView>>
   /** Ends one of the caller's own keys. Throws `api_key.not_found`. */
   readonly revoke: (caller: Caller, keyId: string) => Promise<void>
@@ -43,10 +41,11 @@ export function createApiKeyService(parts: ApiKeyParts): ApiKeyService {
       if (faults.length > 0) throw invalidRequest(faults)
       return await create(parts, caller, request)
     },
-    list: async (caller, query) => {
+    list: async (caller, { limit, cursor }) => {
       requirePermission(caller, 'api_keys.manage')
-      const rows = await parts.store.listUnrevoked(caller.userId, listedMax)
-      const { items, next } = pageOf(rows, query, ({ _id }) => _id)
+      const afterId = cursor === undefined ? undefined : decodeCursor(cursor)
+      const rows = await parts.store.page(caller.userId, { afterId, limit: limit + 1 })
+      const { items, next } = toPage(rows, limit, ({ _id }) => _id)
       return { items: items.map(toView), next }
     },
     revoke: async (caller, keyId) => {
@@ -102,9 +101,7 @@ async function create(
 }
 
 async function countLive({ store, clock }: ApiKeyParts, userId: string): Promise<number> {
-  const nowMs = clock.nowMs()
-  const rows = await store.listUnrevoked(userId, listedMax)
-  return rows.filter(({ expiresMs }) => (expiresMs ?? Infinity) > nowMs).length
+  return await store.countLive(userId, { nowMs: clock.nowMs(), countMax: keysMax + 1 })
 }
 
 function tooMany(): AppError {

@@ -33,8 +33,16 @@ export type ApiKeyStore = OutboxStore & {
     id: string,
     use: { readonly lastUseMs: number; readonly unlessAfterMs: number },
   ) => Promise<void>
-  /** All that were not revoked, oldest first. */
-  readonly listUnrevoked: (userId: string, limit: number) => Promise<readonly ApiKeyRow[]>
+  /** Those that were not revoked, expired ones too, oldest first. */
+  readonly page: (
+    userId: string,
+    query: { readonly afterId?: string | undefined; readonly limit: number },
+  ) => Promise<readonly ApiKeyRow[]>
+  /** Those that are good, up to `countMax`. */
+  readonly countLive: (
+    userId: string,
+    options: { readonly nowMs: number; readonly countMax: number },
+  ) => Promise<number>
   /** Takes away some that were revoked or expired before a time. */
   readonly removeDead: (beforeMs: number) => Promise<void>
 }
@@ -58,8 +66,14 @@ export function createApiKeyStore(database: Database): ApiKeyStore {
       }
       await keys.update({ _id: id, ...isOlder }, { $set: { lastUseMs } })
     },
-    listUnrevoked: async (userId, limit) =>
-      await keys.find({ userId, revokedMs: null }, { sort: { _id: 1 }, limit }),
+    page: async (userId, { afterId = '', limit }) => {
+      const filter = { userId, revokedMs: null, _id: { $gt: afterId } }
+      return await keys.find(filter, { sort: { _id: 1 }, limit })
+    },
+    countLive: async (userId, { nowMs, countMax }) => {
+      const isGood = { $or: [{ expiresMs: null }, { expiresMs: { $gt: nowMs } }] }
+      return await keys.count({ userId, revokedMs: null, ...isGood }, countMax)
+    },
     removeDead: async (beforeMs) => {
       const dead: mongo.Filter<ApiKeyRow> = {
         $or: [{ revokedMs: { $lt: beforeMs } }, { expiresMs: { $lt: beforeMs } }],

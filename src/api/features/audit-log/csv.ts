@@ -2,7 +2,8 @@ import { pipeline, Readable } from 'node:stream'
 import { stringify } from 'csv-stringify'
 import type { AuditEntry, AuditValues } from './entry.ts'
 
-type Row = Readonly<Record<Column, string>>
+/** What is not there is an empty cell. */
+type Row = Readonly<Record<Column, string | null | undefined>>
 const columns = [
   'time',
   'action',
@@ -10,6 +11,7 @@ const columns = [
   'actorId',
   'actorRole',
   'actorDepartment',
+  'actorKeyId',
   'targetKind',
   'targetId',
   'targetDepartment',
@@ -59,16 +61,17 @@ function rowOf({ _id, timeMs, action, actor, target, before, after, origin }: Au
     action,
     actorKind: actor.kind,
     actorId: actor.id,
-    actorRole: actor.role ?? '',
-    actorDepartment: actor.department ?? '',
+    actorRole: actor.role,
+    actorDepartment: actor.department,
+    actorKeyId: actor.keyId,
     targetKind: target.kind,
     targetId: target.id,
-    targetDepartment: target.department ?? '',
+    targetDepartment: target.department,
     before: jsonOf(before),
     after: jsonOf(after),
-    ip: origin?.ip ?? '',
-    userAgent: origin?.userAgent ?? '',
-    requestId: origin?.requestId ?? '',
+    ip: origin?.ip,
+    userAgent: origin?.userAgent,
+    requestId: origin?.requestId,
     id: _id,
   }
 }

@@ -15,6 +15,8 @@ export type AuditEntry = {
     readonly id: string
     readonly role: string | null
     readonly department: string | null
+    /** The API key that they used; absent for tasks and in the oldest entries. */
+    readonly keyId?: string | null
   }
   readonly target: {
     readonly kind: string
@@ -56,19 +58,22 @@ export type NewAuditEntry = {
 
 export function auditEntry({ id, nowMs, by }: NewAuditEntry, facts: AuditFacts): AuditEntry {
   const { action, target, before = null, after = null } = facts
-  const isSystem = typeof by === 'string'
   return {
     _id: id,
     timeMs: nowMs,
     action,
-    actor: isSystem
-      ? { kind: 'System', id: by, role: null, department: null }
-      : { kind: 'User', id: by.userId, role: by.role, department: by.department },
+    actor: actorOf(by),
     target,
     before,
     after,
-    origin: (isSystem ? facts.origin : by.origin) ?? null,
+    origin: (typeof by === 'string' ? facts.origin : by.origin) ?? null,
   }
+}
+
+function actorOf(by: NewAuditEntry['by']): AuditEntry['actor'] {
+  if (typeof by === 'string') return { kind: 'System', id: by, role: null, department: null }
+  const { userId, role, department, keyId = null } = by
+  return { kind: 'User', id: userId, role, department, keyId }
 }
 
 /** Only the fields that differ, for `before` and `after` of a change. */

@@ -41,10 +41,11 @@ export function createFairLimit(limits: FairLimits): FairLimit {
       return
     }
     const own = waiting.filter((one) => one.from === from).length
-    if (own >= limits.waitingPerSenderMax) throw tooMany()
+    const { waitingMax, waitingPerSenderMax } = limits
+    if (own >= waitingPerSenderMax) throw tooMany(waitingPerSenderMax)
     await new Promise<void>((start, refuse) => {
       waiting.push({ from, start, refuse })
-      if (waiting.length > limits.waitingMax) takeOut(-1)?.refuse(tooMany())
+      if (waiting.length > waitingMax) takeOut(-1)?.refuse(tooMany(waitingMax))
     })
   }
 
@@ -102,6 +103,11 @@ function halve(counts: Map<string, number>): void {
   }
 }
 
-function tooMany(): AppError {
-  return new AppError('rate.limited', 'too many sign-ins at once', { retryAfterSeconds: 2 })
+/** One more would wait than may. */
+function tooMany(limit: number): AppError {
+  const details = { limit, count: limit + 1 }
+  return new AppError('rate.limited', 'too many sign-ins at once', {
+    details,
+    retryAfterSeconds: 2,
+  })
 }

@@ -23,7 +23,10 @@ export function rememberSessions(
   })
   return {
     ownerOf: async (sessionId) => {
-      const row = await memory.get(sessionId)
+      const known = await memory.get(sessionId)
+      const hasExpired = known !== null && known.expiresMs <= clock.nowMs()
+      // Nobody is told of a refresh, which may have moved the end.
+      const row = hasExpired ? await sessions.find(sessionId) : known
       return row !== null && isLive(row, clock.nowMs()) ? row.userId : null
     },
   }

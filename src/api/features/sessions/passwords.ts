@@ -1,6 +1,7 @@
 import { argon2, timingSafeEqual } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
+import { normalizeIP } from '@fastify/rate-limit'
 import { createFairLimit } from './fair-limit.ts'
 
 /** RFC 9106 argon2id at 46 MiB and one pass: one of the settings that ASVS 5.0 appendix C lists. */
@@ -15,15 +16,15 @@ const limits = { concurrentMax, waitingMax: 64, waitingPerSenderMax: 8 } as cons
 
 const derive = promisify(argon2)
 
+/**
+ * `from` is the IP address of the request: the work is shared fairly between addresses, or networks
+ * of IPv6. Without it the request stands for itself.
+ */
 export type Passwords = {
   /** A PHC string: `$argon2id$v=19$m=…,t=…,p=…$salt$hash`. */
   readonly hash: (password: string, from?: string) => Promise<string>
-  /**
-   * Does the same work for `null`, an account that does not exist, and says false. `from` is the
-   * address of the request: the work is shared fairly between addresses. Without it the request
-   * stands for itself.
-   */
-  readonly verify: (password: string, phc: string | null, from?: string) => Promise<boolean>
+  /** Does the same work for `null`, an account that does not exist, and says false. */
+  readonly verify: (password: string, phc: string | null) => Promise<boolean>
   /**
    * The same for a person who is looked up when their turn comes: a flood of tries, most of which
    * are refused, does not reach the database.
@@ -41,9 +42,11 @@ export function createPasswords(randomBytes: (size: number) => Uint8Array): Pass
   const { run, forgive } = createFairLimit(limits)
   let strangers = 0
   const stranger = (): string => `stranger ${(strangers += 1)}`
-  const hash = async (password: string, from = stranger()): Promise<string> => {
+  const hash = async (password: string, from?: string): Promise<string> => {
     const salt = randomBytes(saltBytes)
-    const tag = await run(from, () => deriveTag(password, { ...cost, salt }))
+    const tag = await run(from === undefined ? stranger() : normalizeIP(from), () =>
+      deriveTag(password, { ...cost, salt }),
+    )
     return formatPhc({ ...cost, salt, tag })
   }
   const decoy = formatPhc({
@@ -58,15 +61,17 @@ export function createPasswords(randomBytes: (size: number) => Uint8Array): Pass
   }
   return {
     hash,
-    verify: async (password, phc, from = stranger()) =>
-      await run(from, async () => await matches(password, phc)),
-    verifyFound: async (password, find, from) =>
-      await run(from, async () => {
+    verify: async (password, phc) =>
+      await run(stranger(), async () => await matches(password, phc)),
+    verifyFound: async (password, find, ip) => {
+      const from = normalizeIP(ip)
+      return await run(from, async () => {
         const person = await find()
         const isRight = await matches(password, person?.passwordHash ?? null)
         if (isRight) forgive(from)
         return { person, matches: isRight }
-      }),
+      })
+    },
   }
 }
 
@@ -79,8 +84,10 @@ type Cost = {
 }
 type Stored = Cost & { readonly tag: Uint8Array }
 
+/** In NFC, so that it does not matter how a keyboard composes letters (NIST SP 800-63B, 3.1.1.2). */
 async function deriveTag(password: string, { salt, ...numbers }: Cost): Promise<Buffer> {
-  return derive('argon2id', { message: Buffer.from(password), nonce: salt, ...numbers })
+  const message = Buffer.from(password.normalize('NFC'))
+  return derive('argon2id', { message, nonce: salt, ...numbers })
 }
 
 /** The PHC string format, https://github.com/P-H-C/phc-string-format. */

@@ -27,15 +27,18 @@ export async function refreshSession(
   const token = newRefreshToken(known._id, parts)
   const rotation = await rotationOf(parts, { known, refreshHash: token.hash, origin })
   const row = await store.rotate(known._id, presented.hash, rotation)
-  if (row === null) return await endReused(parts, { known, user, origin })
+  if (row === null) return await endReused(parts, known, origin)
   return await grantedView(parts, { row, user, refreshToken: token.text })
 }
 
-async function findLive({ store, clock }: SessionParts, sessionId: string): Promise<SessionRow> {
-  const row = await store.find(sessionId)
+async function findLive(parts: SessionParts, sessionId: string): Promise<SessionRow> {
+  const row = await parts.store.find(sessionId)
   if (row === null) throw invalid()
-  if (isLive(row, clock.nowMs())) return row
-  throw row.endReason === 'Reused' ? reused() : invalid()
+  if (isLive(row, parts.clock.nowMs())) return row
+  if (row.endReason !== 'Reused') throw invalid()
+  // Again: whoever ended it may have been stopped right after.
+  await tellOfReuse(parts, row)
+  throw reused()
 }
 
 async function findActive({ directory }: SessionParts, { userId }: SessionRow): Promise<UserRow> {
@@ -59,25 +62,29 @@ async function rotationOf(
   return { refreshHash, lastUseTimeMs: nowMs, expiresMs, ip, userAgent }
 }
 
-type Reuse = { readonly known: SessionRow; readonly user: UserRow; readonly origin: Origin }
-
-async function endReused(parts: SessionParts, { known, user, origin }: Reuse): Promise<never> {
+async function endReused(parts: SessionParts, known: SessionRow, origin: Origin): Promise<never> {
   // It may have ended or expired just now, which is no reuse.
   await findLive(parts, known._id)
   const hasEnded = await endSession(parts, known, { reason: 'Reused', by: 'sessions', origin })
-  if (hasEnded) {
-    const fact = { kind: 'SessionReuse', values: {} } as const
-    await parts.notifier.notify({ id: known._id, userId: user._id, fact })
-  }
-  if (hasEnded && user.email !== '') {
-    await parts.mailer?.send({
-      id: `session-reuse:${known._id}`,
-      to: user.email,
-      language: user.language,
-      content: { template: 'SessionReuse' },
-    })
-  }
+  if (hasEnded) await tellOfReuse(parts, known)
   throw reused()
+}
+
+/** The ids follow from the session: whatever is told again reaches the person once. */
+async function tellOfReuse(
+  { directory, notifier, mailer }: SessionParts,
+  { _id, userId }: SessionRow,
+): Promise<void> {
+  const user = await directory.find(userId)
+  if (user?.state !== 'Active') return
+  await notifier.notify({ id: _id, userId, fact: { kind: 'SessionReuse', values: {} } })
+  if (user.email === '') return
+  await mailer?.send({
+    id: `session-reuse:${_id}`,
+    to: user.email,
+    language: user.language,
+    content: { template: 'SessionReuse' },
+  })
 }
 
 function invalid(): AppError {

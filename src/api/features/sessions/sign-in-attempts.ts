@@ -1,13 +1,15 @@
+import { normalizeIP } from '@fastify/rate-limit'
 import type { Counters } from '../../../platform/redis/counters.ts'
 import type { Seal } from '../../../platform/seal/seal.ts'
 import { AppError } from '../../../shared/errors.ts'
 import { addressKey } from '../../../shared/wire/text.ts'
 
 /**
- * Wrong passwords that are let through. Few from one place for one address; many more for one
- * address from everywhere, which stops a spread guesser. Whoever owns the address could be kept out
- * by that second limit, so it does not count for a place from which they signed in lately: to lock
- * somebody out of a new place takes ten places and a hundred tries in every hour.
+ * Wrong passwords that are let through. Few from one place (of IPv6 a /64 network) for one
+ * address; many more for one address from everywhere, which stops a spread guesser. Whoever
+ * owns the address could be kept out by that second limit, so it does not count for a place
+ * from which they signed in lately: to lock somebody out of a new place takes ten places and a
+ * hundred tries in every hour.
  */
 export const signInLimits = {
   perPlaceMax: 10,
@@ -42,10 +44,11 @@ export const uncountedAttempts: SignInAttempts = {
 export function openSignInAttempts({ counters, seal }: SignInAttemptParts): SignInAttempts {
   const keysOf = (email: string, ip: string) => {
     const digest = seal.digest('sign-in address', addressKey(email)).slice(0, 32)
+    const from = normalizeIP(ip)
     return {
-      place: `sign-in:${digest}:${ip}`,
+      place: `sign-in:${digest}:${from}`,
       address: `sign-in:${digest}`,
-      known: `signed-in:${digest}:${ip}`,
+      known: `signed-in:${digest}:${from}`,
     }
   }
   return {

@@ -2,9 +2,11 @@ import type { Database } from '../../../platform/mongo/database.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import type { Mailer } from '../../mail/mailer.ts'
 import type { LeaderTask, People } from '../../people.ts'
+import type { ItemLog } from '../../serve-item.ts'
 import type { AccountService } from '../accounts/service.ts'
 import type { SessionKeeper } from '../sessions/contract.ts'
 import type { Passwords } from '../sessions/passwords.ts'
+import type { SignInAttempts } from '../sessions/sign-in-attempts.ts'
 import { type Administration, createAdministration } from './administration.ts'
 import { createDepartures } from './departures.ts'
 import { createErrands, type Errands } from './errands.ts'
@@ -17,9 +19,11 @@ export type UserDeps = {
   readonly database: Database
   readonly accounts: Pick<AccountService, 'balance'>
   readonly passwords: Passwords
+  readonly attempts: SignInAttempts
   readonly sessions: Pick<SessionKeeper, 'endAll'>
   readonly mailer: Mailer
   readonly clock: Clock
+  readonly log: ItemLog
 }
 
 export type Users = {

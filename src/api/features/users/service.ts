@@ -10,6 +10,11 @@ import type {
   ProfileView,
 } from '../../../shared/wire/users.ts'
 import type { AccountService } from '../accounts/service.ts'
+import {
+  type OwnPasswordParts,
+  requireOwnPassword,
+  wrongPassword,
+} from '../sessions/own-password.ts'
 import type { Passwords } from '../sessions/passwords.ts'
 import { decidePassword, decideProfile } from './decisions.ts'
 import type { PersonChanges } from './person-changes.ts'
@@ -23,16 +28,17 @@ export type UserService = {
   readonly updateProfile: (caller: Caller, change: ProfileChangeRequest) => Promise<ProfileView>
   /**
    * Sets a new password and signs out everywhere else. Errors: `auth.invalid_credentials` when the
-   * current one is wrong or there is none, `request.invalid` when the new one is easy to guess.
+   * current one is wrong or there is none, `request.invalid` when the new one is easy to guess,
+   * `rate.limited` after too many tries.
    */
   readonly changePassword: (caller: Caller, request: PasswordChangeRequest) => Promise<void>
 }
 
-export type UserParts = {
+export type UserParts = OwnPasswordParts & {
   readonly users: Pick<UserStore, 'find'>
   readonly accounts: Pick<AccountService, 'balance'>
   readonly personChanges: PersonChanges
-  readonly passwords: Passwords
+  readonly passwords: Pick<Passwords, 'hash' | 'verifyFound'>
   readonly clock: Clock
 }
 
@@ -73,23 +79,17 @@ async function viewProfile(
 }
 
 async function changePassword(
-  { users, personChanges, passwords }: UserParts,
+  parts: UserParts,
   caller: Caller,
   { currentPassword, newPassword }: PasswordChangeRequest,
 ): Promise<void> {
-  const known = await users.find(caller.userId)
-  const verified = known?.passwordHash ?? null
-  if (known === null || !(await passwords.verify(currentPassword, verified))) throw wrongPassword()
+  const known = await requireOwnPassword(parts, caller, currentPassword)
   const fault = passwordFault(newPassword, known)
   if (fault !== null) throw invalidRequest([{ path: '/newPassword', message: fault }])
-  const passwordHash = await passwords.hash(newPassword)
-  await personChanges.apply(caller.userId, caller, (row) => {
+  const passwordHash = await parts.passwords.hash(newPassword, caller.origin?.ip)
+  await parts.personChanges.apply(caller.userId, caller, (row) => {
     // Somebody else may have set another password since this one was verified.
-    if (row.passwordHash !== verified) throw wrongPassword()
+    if (row.passwordHash !== known.passwordHash) throw wrongPassword()
     return decidePassword(passwordHash, caller.sessionId ?? null)
   })
-}
-
-function wrongPassword(): AppError {
-  return new AppError('auth.invalid_credentials', 'the current password is not right')
 }
