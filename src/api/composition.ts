@@ -21,6 +21,7 @@ import { type DepartmentSync, startDepartmentSync } from './features/departments
 import { openAttemptStore } from './features/jobs/attempts.ts'
 import { startDispatcher } from './features/jobs/dispatcher.ts'
 import { type JobEvents, openJobEvents } from './features/jobs/events.ts'
+import { forgetKeysTask } from './features/jobs/idempotency.ts'
 import { type JobService, openJobService } from './features/jobs/service.ts'
 import { retentionTask } from './features/jobs/retention.ts'
 import { type JobStore, openJobStore } from './features/jobs/store.ts'
@@ -192,11 +193,15 @@ function startCoreTasks(
   return startTasks({
     ...parts,
     departmentSync,
-    leaderTasks: [...people.leaderTasks, retentionTask(parts), ...leaderTasks],
+    leaderTasks: [
+      ...people.leaderTasks,
+      retentionTask(parts),
+      forgetKeysTask(parts),
+      ...leaderTasks,
+    ],
     jobs: parts.caches.jobs.lister,
     lease: openLease({ database, name: 'tasks', holder, durationMs: leaseMs, clock }),
     listJobs: () => listAllJobs(kube),
-    onError: (error, jobId) => log.warn({ err: error, jobId }, 'the sweep left a job for later'),
     onTaskError: (error, task) => log.warn({ err: error, task }, 'a task failed and will go on'),
   })
 }

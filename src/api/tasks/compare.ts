@@ -7,6 +7,7 @@ import type { AccountDocument, AccountStore } from '../features/accounts/store.t
 import { type FinishDeps, finishJob } from '../features/jobs/finish.ts'
 import { isTerminal, type JobRow } from '../features/jobs/row.ts'
 import { openStates } from '../features/jobs/store.ts'
+import { serveItem, type ItemLog } from '../serve-item.ts'
 import { eachById } from './pages.ts'
 
 export type CompareDeps = FinishDeps & {
@@ -16,15 +17,22 @@ export type CompareDeps = FinishDeps & {
   /** Asks for another look at the custom resource with this key. */
   readonly project: (key: string) => void
   readonly clock: Clock
+  readonly log: ItemLog
 }
 
 /** Two complete lists this far apart must lack a resource before anything is done about it. */
 export const missingForMs = 60_000
 
-/** Rows against custom resources, holds against rows; what is left over is ended. */
+/**
+ * Rows against custom resources, holds against rows; what is left over is ended. Holds need no
+ * list of resources, so they do not wait for one.
+ */
 export async function compareOnce(deps: CompareDeps): Promise<void> {
-  await compareResources(deps)
-  await compareHolds(deps)
+  try {
+    await compareResources(deps)
+  } finally {
+    await compareHolds(deps)
+  }
 }
 
 /** Rows first, then the list: a resource that a row knows of was there before the list was made. */
@@ -37,14 +45,15 @@ async function compareResources(deps: CompareDeps): Promise<void> {
   const byUid = new Map(listed.map((job) => [job.metadata.uid, job]))
   for (const row of rows) {
     const job = byUid.get(row.resource.uid ?? '')
-    if (job === undefined) {
-      await handleMissing(deps, row)
-      continue
-    }
-    // Heals whatever change was missed: projecting what is known already writes nothing.
-    deps.project(keyOf(job))
-    if (row.missingTimeMs !== null) await noteMissing(deps, row, null)
+    await serveItem({ id: row._id, log: deps.log }, async () => await compareRow(deps, row, job))
   }
+}
+
+async function compareRow(deps: CompareDeps, row: JobRow, job: GenerationJob | undefined) {
+  if (job === undefined) return await handleMissing(deps, row)
+  // Heals whatever change was missed: projecting what is known already writes nothing.
+  deps.project(keyOf(job))
+  if (row.missingTimeMs !== null) await noteMissing(deps, row, null)
 }
 
 async function handleMissing(deps: CompareDeps, row: JobRow): Promise<void> {
@@ -71,14 +80,15 @@ async function noteMissing({ store }: CompareDeps, row: JobRow, missingTimeMs: n
 async function compareHolds(deps: CompareDeps): Promise<void> {
   const accounts = eachById(({ afterId, limit }) => deps.accountStore.page(afterId, limit))
   for await (const account of accounts) {
-    const nowMs = deps.clock.nowMs()
-    if (account.lots.some((lot) => isLapsed(lot, nowMs))) await deps.accounts.lapse(account._id)
-    await voidLeftHolds(deps, account, nowMs)
+    const item = { id: account._id, log: deps.log }
+    await serveItem(item, async () => await compareAccount(deps, account))
   }
 }
 
 /** A hold comes after its row; one without a living row was left by a crash. */
-async function voidLeftHolds(deps: CompareDeps, account: AccountDocument, nowMs: number) {
+async function compareAccount(deps: CompareDeps, account: AccountDocument): Promise<void> {
+  const nowMs = deps.clock.nowMs()
+  if (account.lots.some((lot) => isLapsed(lot, nowMs))) await deps.accounts.lapse(account._id)
   for (const { jobId, createTimeMs } of account.holds) {
     if (nowMs - createTimeMs < missingForMs) continue
     const row = await deps.store.get(jobId)

@@ -1,11 +1,10 @@
 import { continueAccept, isRefusal } from '../features/jobs/accept.ts'
 import { dispatchJob, type DispatchDeps, sendCancel } from '../features/jobs/dispatch.ts'
 import type { JobRow } from '../features/jobs/row.ts'
+import { serveItem, type ItemLog } from '../serve-item.ts'
 import { eachById } from './pages.ts'
 
-export type SweepDeps = DispatchDeps & {
-  readonly onError: (error: unknown, jobId: string) => void
-}
+export type SweepDeps = DispatchDeps & { readonly log: ItemLog }
 
 /** A request may be on its way for this long before somebody else finishes it. */
 const sweepAfterMs = 10_000
@@ -17,19 +16,12 @@ const sweepAfterMs = 10_000
 export async function sweepOnce(deps: SweepDeps): Promise<void> {
   const beforeMs = deps.clock.nowMs() - sweepAfterMs
   const undispatched = eachById((page) => deps.store.findUndispatched(beforeMs, page))
-  for await (const row of undispatched) await attempt(deps, row, finishAccept)
-  for await (const row of eachById(deps.store.findUnsentCancels)) {
-    await attempt(deps, row, sendCancel)
+  const { log } = deps
+  for await (const row of undispatched) {
+    await serveItem({ id: row._id, log }, async () => await finishAccept(deps, row))
   }
-}
-
-type Step = (deps: SweepDeps, row: JobRow) => Promise<void>
-
-async function attempt(deps: SweepDeps, row: JobRow, step: Step): Promise<void> {
-  try {
-    await step(deps, row)
-  } catch (error) {
-    deps.onError(error, row._id)
+  for await (const row of eachById(deps.store.findUnsentCancels)) {
+    await serveItem({ id: row._id, log }, async () => await sendCancel(deps, row))
   }
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { labelName } from '../crd/common.ts'
+import { labelName, time } from '../crd/common.ts'
 import { credits } from './jobs.ts'
 
 export const issueRequest = z
@@ -14,8 +14,7 @@ export const issueRequest = z
       .regex(/^[0-9]{1,6}(\.[0-9]{1,6})?$/)
       .refine((text) => /[1-9]/.test(text), { error: 'must be more than 0' })
       .meta({ description: 'Decimal credits, such as "100" or "2.5"' }),
-    expiresTime: z.iso
-      .datetime()
+    expiresTime: time
       .nullable()
       .default(null)
       .meta({ description: 'When what is left of them lapses; null is never' }),

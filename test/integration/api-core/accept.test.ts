@@ -1,19 +1,16 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { openAccountService } from '../../../src/api/features/accounts/service.ts'
 import { continueAccept } from '../../../src/api/features/jobs/accept.ts'
 import { dispatchJob } from '../../../src/api/features/jobs/dispatch.ts'
 import { type JobServiceDeps, openJobService } from '../../../src/api/features/jobs/service.ts'
 import { sweepOnce } from '../../../src/api/tasks/sweep.ts'
-import {
-  createObject,
-  deleteObject,
-  getObject,
-  listObjects,
-} from '../../../src/platform/kube/objects.ts'
+import { getObject, listObjects } from '../../../src/platform/kube/objects.ts'
 import { generationJobs } from '../../../src/platform/kube/resources.ts'
 import { visibleRows } from '../../../src/shared/domain/permissions.ts'
 import type { JobRequest } from '../../../src/shared/wire/job-requests.ts'
-import { openScene, perImage, type Scene } from './scene.ts'
+import { openScene, perImage, type Scene, throwWarned } from './scene.ts'
 
 let scene: Scene
 let request: JobRequest
@@ -38,9 +35,7 @@ function serviceDeps(): JobServiceDeps {
 async function sweep(): Promise<void> {
   await sweepOnce({
     ...scene.parts,
-    onError: (error) => {
-      throw error
-    },
+    log: { warn: throwWarned },
   })
 }
 
@@ -121,6 +116,10 @@ describe('a request that is accepted', () => {
   })
 })
 
+async function isFull() {
+  return { kind: 'HoldLimit' } as const
+}
+
 describe('a request that is refused', () => {
   it('for lack of credits leaves no row that could run and names what is missing', async () => {
     const poor = { ...scene.caller, userId: `poor-${scene.name}` }
@@ -151,6 +150,16 @@ describe('a request that is refused', () => {
     await expect(submitted).rejects.toMatchObject({
       code: 'request.invalid',
       fields: [expect.objectContaining({ path })],
+    })
+  })
+
+  it('for a full account says how many jobs are open and when to come again', async () => {
+    const accounts = { ...scene.parts.accounts, holdWithin: isFull }
+    const submitted = openJobService({ ...serviceDeps(), accounts }).submit(scene.caller, request)
+    await expect(submitted).rejects.toMatchObject({
+      code: 'credits.queue_full',
+      details: { limit: 1000, count: 1000 },
+      retryAfterSeconds: 15,
     })
   })
 
@@ -206,6 +215,45 @@ describe('an idempotency key', () => {
     const ids = new Set(made.map(({ value }) => value.view.id))
     expect(ids.size).toBe(1)
     expect((await balance()).heldMicroCredits).toBe(before.heldMicroCredits + perImage)
+  })
+})
+
+/** An account service whose ledger has not written a full outbox down yet. */
+function overloadedAccounts() {
+  const { accountStore } = scene.parts
+  const store: typeof accountStore = {
+    ...accountStore,
+    read: async (accountId) => {
+      const snapshot = await accountStore.read(accountId)
+      const [entry] = snapshot.outbox
+      if (entry === undefined) throw new Error('nothing is relayed here')
+      return { ...snapshot, outbox: Array.from({ length: 5000 }, () => entry) }
+    },
+  }
+  return openAccountService({ ...scene.parts, store, pause })
+}
+
+describe('an account that is overloaded', () => {
+  it.each(['the sweep', 'the same request'])('leaves one job to %s', async (finisher) => {
+    await scene.fund(2 * perImage)
+    const before = await balance()
+    const options = { idempotencyKey: `overload-${finisher}` }
+    const overloaded = openJobService({ ...serviceDeps(), accounts: overloadedAccounts() })
+    await expect(overloaded.submit(scene.caller, request, options)).rejects.toMatchObject({
+      code: 'platform.unavailable',
+      retryAfterSeconds: 5,
+    })
+    scene.clock.advance(11_000)
+    if (finisher === 'the sweep') await sweep()
+    const jobs = openJobService(serviceDeps())
+    const again = await jobs.submit(scene.caller, request, options)
+    expect(again).toMatchObject({ replayed: true, view: { state: 'Pending' } })
+    scene.clock.advance(11_000)
+    await sweep()
+    expect((await balance()).heldMicroCredits).toBe(before.heldMicroCredits + perImage)
+    expect(await jobs.submit(scene.caller, request, options)).toMatchObject({
+      view: { id: again.view.id },
+    })
   })
 })
 
@@ -324,64 +372,5 @@ describe('a crash', () => {
     const { view } = await jobs.submit(scene.caller, request)
     await sweep()
     expect((await scene.parts.store.get(view.id))?.resource.uid).toBeNull()
-  })
-})
-
-describe('a dispatched job', () => {
-  it('is never dispatched again, even when its resource is gone', async () => {
-    await scene.fund(perImage)
-    const jobs = openJobService(serviceDeps())
-    const { view } = await jobs.submit(scene.caller, request)
-    await dispatchJob(scene.parts, view.id)
-    const ref = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
-    await deleteObject(scene.admin, generationJobs, ref)
-    scene.clock.advance(11_000)
-    await dispatchJob(scene.parts, view.id)
-    await sweep()
-    expect((await resources()).map(({ metadata }) => metadata.name)).not.toContain(ref.name)
-  })
-
-  it('that the API server will never take ends, and its hold is given back', async () => {
-    await scene.fund(perImage)
-    const jobs = openJobService(serviceDeps())
-    const { view } = await jobs.submit(scene.caller, request)
-    const before = await balance()
-    const taken = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
-    const spec = (await resources())[0]?.spec
-    if (spec === undefined) throw new Error('there are jobs')
-    await createObject(scene.deps.kube, generationJobs, { metadata: taken, spec })
-    await dispatchJob(scene.parts, view.id)
-    expect(await jobs.get(scene.caller, view.id)).toMatchObject({
-      state: 'Failed',
-      reason: 'InvalidInput',
-      cost: { charged: '0' },
-    })
-    expect((await balance()).heldMicroCredits).toBe(before.heldMicroCredits - perImage)
-    expect(scene.published.at(-1)).toMatchObject({ jobId: view.id })
-  })
-})
-
-describe('a cancel', () => {
-  it('before the dispatch reaches the custom resource with it', async () => {
-    await scene.fund(perImage)
-    const jobs = openJobService(serviceDeps())
-    const { view } = await jobs.submit(scene.caller, request)
-    await jobs.cancel(scene.caller, view.id)
-    await dispatchJob(scene.parts, view.id)
-    const ref = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
-    expect((await getObject(scene.admin, generationJobs, ref)).spec.cancel).toBe(true)
-  })
-
-  it('after the dispatch is carried on by the sweep, twice is fine', async () => {
-    await scene.fund(perImage)
-    const jobs = openJobService(serviceDeps())
-    const { view } = await jobs.submit(scene.caller, request)
-    await dispatchJob(scene.parts, view.id)
-    await jobs.cancel(scene.caller, view.id)
-    await jobs.cancel(scene.caller, view.id)
-    await sweep()
-    const ref = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
-    expect((await getObject(scene.admin, generationJobs, ref)).spec.cancel).toBe(true)
-    expect(await scene.parts.store.get(view.id)).toMatchObject({ cancelSent: true })
   })
 })

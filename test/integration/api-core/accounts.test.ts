@@ -218,6 +218,28 @@ describe('many requests in one process', () => {
   })
 })
 
+describe('more than 2,000 waiting requests to one account', () => {
+  it('are not decided, and say when to come again', async () => {
+    const accountId = await fund(3000)
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>()
+    const slow = await openReplica((real) => ({
+      ...real,
+      read: async (id) => {
+        await opened
+        return await real.read(id)
+      },
+    }))
+    const all = Array.from({ length: 2100 }, () => slow.accounts.hold(accountId, newId(), 0))
+    const settled = Promise.allSettled(all)
+    await expect(all.at(-1)).rejects.toMatchObject({
+      code: 'platform.unavailable',
+      retryAfterSeconds: 5,
+    })
+    open()
+    await settled
+  })
+})
+
 type Step =
   | { readonly kind: 'hold' | 'void' | 'expire'; readonly job: number }
   | { readonly kind: 'settle'; readonly job: number; readonly amount: number }

@@ -248,4 +248,51 @@ describe('a hold that nobody needs', () => {
     expect((await accounts.balanceOf(account)).heldMicroCredits).toBe(held - perImage)
     expect(await accounts.hold(account, jobId, perImage)).toEqual({ kind: 'Ended' })
   })
+
+  it('is voided although the list of resources broke off', async () => {
+    const { accounts } = scene.parts
+    await accounts.hold(account, randomBytes(13).toString('hex'), perImage)
+    const held = (await accounts.balanceOf(account)).heldMicroCredits
+    scene.clock.advance(missingForMs)
+    await expect(compare(breakOff)).rejects.toThrow('broke off')
+    expect((await accounts.balanceOf(account)).heldMicroCredits).toBe(held - perImage)
+  })
+})
+
+/** The same step, except for one id. */
+function failing<Args extends readonly [string, ...unknown[]], Result>(
+  id: string | undefined,
+  step: (...args: Args) => Promise<Result>,
+) {
+  return async (...args: Args): Promise<Result> =>
+    args[0] === id ? await Promise.reject(new Error('never')) : await step(...args)
+}
+
+describe('a job or an account that cannot be compared', () => {
+  it('is told of and does not keep the others waiting', async () => {
+    const { accounts, store: rows } = scene.parts
+    const jobs = [await scene.startJob(), await scene.startJob()]
+    for (const { job } of jobs) await deleteObject(scene.admin, generationJobs, job.metadata)
+    await compare()
+    const [bad, good] = jobs.map(({ id }) => id)
+    // Sorts before every account of a department.
+    const badAccount = `a-bad:${randomBytes(5).toString('hex')}`
+    const issue = { issueId: badAccount, microCredits: 1, expiresMs: scene.clock.nowMs() + 1000 }
+    await accounts.issue({ ...issue, accountId: badAccount })
+    const left = randomBytes(13).toString('hex')
+    await accounts.hold(account, left, perImage)
+    scene.clock.advance(missingForMs * 3)
+    const warned: object[] = []
+    await compareOnce({
+      ...scene.parts,
+      store: { ...rows, change: failing(bad, rows.change) },
+      accounts: { ...accounts, lapse: failing(badAccount, accounts.lapse) },
+      listJobs: listAll,
+      project: () => undefined,
+      log: { warn: (fields) => void warned.push(fields) },
+    })
+    expect(warned).toMatchObject([{ id: bad }, { id: badAccount }])
+    expect(await rows.get(good ?? '')).toMatchObject({ state: 'Cancelled' })
+    expect(await accounts.hold(account, left, perImage)).toEqual({ kind: 'Ended' })
+  })
 })

@@ -6,6 +6,7 @@ import {
   repairUsageTask,
 } from '../../../src/api/features/artifacts/upload-usage.ts'
 import { finishJob } from '../../../src/api/features/jobs/finish.ts'
+import { forgetKeysTask } from '../../../src/api/features/jobs/idempotency.ts'
 import { removeOutdatedOnce } from '../../../src/api/features/jobs/retention.ts'
 import { type JobServiceDeps, openJobService } from '../../../src/api/features/jobs/service.ts'
 import { toView } from '../../../src/api/features/jobs/view.ts'
@@ -118,6 +119,20 @@ describe('the pictures of a job', () => {
     expect(await drift()).toEqual([])
   })
 
+  it('are removed although those of another job cannot be', async () => {
+    const [bad, good] = [await finished(), await finished()]
+    const { objects } = scene.parts
+    const later = { nowMs: () => Date.now() + 40 * dayMs }
+    const list: typeof objects.list = (prefix) => {
+      if (prefix.includes(bad)) throw new Error('cannot be listed')
+      return objects.list(prefix)
+    }
+    await removeOutdatedOnce({ ...scene.parts, clock: later, objects: { ...objects, list } })
+    expect([await objectsOf(bad), await objectsOf(good)]).toEqual([2, 0])
+    await removeOutdatedOnce({ ...scene.parts, clock: later })
+    expect(await objectsOf(bad)).toBe(0)
+  })
+
   it('are removed by the next pass when one died between the row and the objects', async () => {
     const jobId = await finished()
     const { objects } = scene.parts
@@ -132,7 +147,10 @@ describe('the pictures of a job', () => {
         },
       },
     }
-    await expect(removeOutdatedOnce(dying)).rejects.toThrow('killed')
+    const warned: object[] = []
+    const log = { warn: (fields: object) => void warned.push(fields) }
+    await removeOutdatedOnce({ ...dying, log })
+    expect(warned).toMatchObject([{ id: jobId, err: { message: 'killed' } }])
     expect(await drift()).toEqual([])
     expect(await objectsOf(jobId)).toBe(1)
     const removedMs = (await rowOf(jobId)).outputsRemovedTimeMs
@@ -191,5 +209,31 @@ describe('the count of uploaded bytes', () => {
       Array.from({ length: 20 }, async () => await open().reserve(user, wish)),
     )
     expect(answers.filter(({ kind }) => kind === 'Reserved')).toHaveLength(3)
+  })
+})
+
+describe('an idempotency key', () => {
+  it('is kept for seven days and then forgotten', async () => {
+    await scene.fund(2 * perImage)
+    const jobs = openJobService(serviceDeps())
+    const request = {
+      task: 'TextToImage',
+      model: scene.model,
+      parameters: { prompt: 'x' },
+    } as const
+    const options = { idempotencyKey: 'old' }
+    const first = await jobs.submit(scene.caller, request, options)
+    const forgetAt = async (ageMs: number) =>
+      await forgetKeysTask({
+        store: scene.parts.store,
+        clock: { nowMs: () => scene.clock.nowMs() + ageMs },
+      }).run()
+    await forgetAt(7 * dayMs - 60_000)
+    expect(await jobs.submit(scene.caller, request, options)).toMatchObject({
+      replayed: true,
+      view: { id: first.view.id },
+    })
+    await forgetAt(7 * dayMs + 1)
+    expect(await jobs.submit(scene.caller, request, options)).toMatchObject({ replayed: false })
   })
 })

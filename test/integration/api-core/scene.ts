@@ -70,6 +70,11 @@ export function startTestClock(): TestClock {
 
 export const silentLog = { info: () => {}, warn: () => {}, error: () => {} }
 
+/** For a log of items that must not fail: throws what would be logged. */
+export function throwWarned(fields: object): never {
+  throw 'err' in fields ? fields.err : new Error('something was warned of')
+}
+
 export async function openScene(): Promise<Scene> {
   const name = `core-${randomBytes(5).toString('hex')}`
   const folder = await mkdtemp(path.join(tmpdir(), `${name}-`))

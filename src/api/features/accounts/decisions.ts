@@ -27,7 +27,8 @@ export function issueOperation(issue: Issue): AccountOperation<IssueOutcome> {
     decide: ({ account, past, context }) => {
       const earlier = past.get(id)
       if (earlier !== undefined) return unchanged(repeatOf(earlier, account, issue))
-      return { outcome: 'Issued', change: issueCredits(account, issue, context) }
+      const change = issueCredits(account, issue, context)
+      return { outcome: { kind: 'Issued', timeMs: change.entry.timeMs }, change }
     },
   }
 }
@@ -37,7 +38,8 @@ function repeatOf(earlier: Entry, { lots }: Account, issue: Issue): IssueOutcome
   const lot = lots.find(({ id }) => id === issue.issueId)
   const isSameAmount = earlier.postings[0]?.microCredits === issue.microCredits
   const isSameExpiry = lot === undefined || lot.expiresMs === issue.expiresMs
-  return isSameAmount && isSameExpiry ? 'Issued' : 'Mismatch'
+  if (!isSameAmount || !isSameExpiry) return { kind: 'Mismatch' }
+  return { kind: 'Issued', timeMs: earlier.timeMs }
 }
 
 export type JobCredits = {

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../../shared/clock.ts'
 import { accountIdOf, type Caller } from '../../../shared/domain/caller.ts'
+import { newJobId } from '../../../shared/domain/job-id.ts'
 import { requirePermission } from '../../../shared/domain/permissions.ts'
 import { formatCredits, parseCredits } from '../../../shared/domain/price.ts'
 import { AppError, invalidRequest } from '../../../shared/errors.ts'
 import type { BalanceView, IssueRequest } from '../../../shared/wire/credits.ts'
-import type { AuditTrail } from '../audit-log/trail.ts'
+import { auditEntry } from '../audit-log/entry.ts'
+import type { AuditLogStore } from '../audit-log/store.ts'
 import type { DepartmentStore } from '../departments/store.ts'
 import type { UserStore } from '../users/store.ts'
 import type { AccountService } from './service.ts'
@@ -23,7 +25,7 @@ export type IssueParts = {
   readonly accounts: Pick<AccountService, 'issue'>
   readonly users: Pick<UserStore, 'find'>
   readonly departments: Pick<DepartmentStore, 'find'>
-  readonly trail: AuditTrail
+  readonly auditLog: Pick<AuditLogStore, 'append'>
   readonly clock: Clock
 }
 
@@ -34,15 +36,11 @@ export function createIssueService(parts: IssueParts): IssueService {
       await requireOwner(parts, request)
       const { department, user, credits } = request
       const accountId = accountIdOf({ department, user })
-      // The ledger has the movement itself; this says who wanted it and from where.
-      const target = { kind: 'Account', id: accountId, department }
-      await parts.trail.append(caller, { action: 'credits.issued', target, after: { credits } })
-      const balance = await parts.accounts.issue({
-        accountId,
-        issueId: issueIdOf(caller, key, accountId),
-        microCredits: parseCredits(credits),
-        expiresMs: expiryOf(request, parts.clock.nowMs()),
-      })
+      const issueId = issueIdOf(caller, key, accountId)
+      const expiresMs = expiryOf(request, parts.clock.nowMs())
+      const microCredits = parseCredits(credits)
+      const balance = await parts.accounts.issue({ accountId, issueId, microCredits, expiresMs })
+      await noteIssue(parts, caller, { request, accountId, issueId, timeMs: balance.issueTimeMs })
       return {
         department,
         user: user ?? null,
@@ -52,6 +50,28 @@ export function createIssueService(parts: IssueParts): IssueService {
       }
     },
   }
+}
+
+type DoneIssue = {
+  readonly request: IssueRequest
+  readonly accountId: string
+  readonly issueId: string
+  readonly timeMs: number
+}
+
+/**
+ * The ledger has the movement itself; this says who wanted it and from where. One id for one issue:
+ * a request that is repeated after a crash writes what is missing and never a second entry.
+ */
+async function noteIssue({ auditLog }: IssueParts, by: Caller, done: DoneIssue): Promise<void> {
+  const { request, accountId, issueId, timeMs } = done
+  const { credits, expiresTime, department } = request
+  const digest = createHash('sha256').update(issueId).digest()
+  const id = newJobId(timeMs, (length) => digest.subarray(0, length))
+  const target = { kind: 'Account', id: accountId, department }
+  const after = { credits, expiresTime, issueId }
+  const facts = { action: 'credits.issued', target, after } as const
+  await auditLog.append([auditEntry({ id, nowMs: timeMs, by }, facts)])
 }
 
 async function requireOwner(

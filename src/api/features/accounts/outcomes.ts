@@ -6,8 +6,11 @@ export type Issue = {
   readonly expiresMs: number | null
 }
 
-/** `Mismatch`: the id was used for another amount or expiry. */
-export type IssueOutcome = 'Issued' | 'Mismatch'
+export type IssueOutcome =
+  /** A repeat tells the time of the first. */
+  | { readonly kind: 'Issued'; readonly timeMs: number }
+  /** The id was used for another amount or expiry. */
+  | { readonly kind: 'Mismatch' }
 
 export type HoldOutcome =
   | { readonly kind: 'Held'; readonly microCredits: number }

@@ -32,10 +32,10 @@ export type AccountService = {
   /** Everything below is for the api itself, never behind a public route. */
   readonly balanceOf: (accountId: string) => Promise<Balance>
   /**
-   * Creates credits on an account. Idempotent by id. Errors: `idempotency.mismatch` when the id was
-   * used for another amount or expiry.
+   * Creates credits on an account. Idempotent by id: a repeat tells when the first was. Errors:
+   * `idempotency.mismatch` when the id was used for another amount or expiry.
    */
-  readonly issue: (issue: Issue) => Promise<Balance>
+  readonly issue: (issue: Issue) => Promise<Balance & { readonly issueTimeMs: number }>
   readonly hold: (accountId: string, jobId: string, microCredits: number) => Promise<HoldOutcome>
   /** The same, unless its owner has as many open jobs as the cap allows. */
   readonly holdWithin: (cap: HoldCap, wish: JobCredits) => Promise<HoldOutcome>
@@ -72,8 +72,8 @@ export function openAccountService(deps: AccountServiceDeps): AccountService {
     balanceOf,
     issue: async (issue) => {
       const outcome = await writer.run(issueOperation(issue))
-      if (outcome === 'Mismatch') throw reusedIssue()
-      return await balanceOf(issue.accountId)
+      if (outcome.kind === 'Mismatch') throw reusedIssue()
+      return { ...(await balanceOf(issue.accountId)), issueTimeMs: outcome.timeMs }
     },
     hold: async (accountId, jobId, microCredits) =>
       await writer.run(holdOperation({ accountId, jobId, microCredits })),

@@ -22,7 +22,7 @@ export type AccountOperation<Outcome> = {
 }
 
 export type AccountWriter = {
-  /** Decides and commits. Errors: `platform.unavailable`, `credits.queue_full` under overload. */
+  /** Decides and commits. Errors: `platform.unavailable`, also under overload: nothing is decided. */
   readonly run: <Outcome>(operation: AccountOperation<Outcome>) => Promise<Outcome>
 }
 
@@ -35,6 +35,7 @@ export type AccountWriterDeps = {
 }
 
 const limits = { tries: 40, pauseMsMax: 250, group: 64, waiting: 2000, outbox: 5000 } as const
+const retryAfterSeconds = 5
 
 type Waiting = {
   readonly accountId: string
@@ -61,7 +62,7 @@ export function openAccountWriter(deps: AccountWriterDeps): AccountWriter {
           queues.set(operation.accountId, [waiting])
           void drain(deps, queues, operation.accountId).catch(reject)
         } else if (queue.length >= limits.waiting) {
-          reject(new AppError('credits.queue_full', 'too many requests wait for this account'))
+          reject(overloaded('too many requests wait for this account'))
         } else {
           queue.push(waiting)
         }
@@ -121,7 +122,7 @@ async function commitGroup(deps: AccountWriterDeps, group: readonly Waiting[]): 
     try {
       if (await tryCommit(deps, group)) return
     } catch (error) {
-      if (!isAppError(error, 'platform.unavailable')) throw error
+      if (!isAppError(error, 'platform.unavailable') || isOverload(error)) throw error
       lastError = error
     }
     // Full jitter: those who collided must not meet again. About five seconds in all.
@@ -141,7 +142,7 @@ async function tryCommit(deps: AccountWriterDeps, group: readonly Waiting[]): Pr
   const { account, added } = fold(before, past, { group, context: deps.context() })
   if (added.length === 0) return true
   if (before.outbox.length + added.length > limits.outbox) {
-    throw new AppError('credits.queue_full', 'the ledger is behind; try again in a moment')
+    throw overloaded('the ledger is behind; try again in a moment')
   }
   return await deps.store.write(before, account, added)
 }
@@ -161,4 +162,14 @@ function fold(before: AccountSnapshot, past: Map<string, Entry>, { group, contex
     added.push(change.entry)
   }
   return { account, added }
+}
+
+/** Never a `credits` code: those say that the job was refused, and here nobody has looked at it. */
+function overloaded(message: string): AppError {
+  return new AppError('platform.unavailable', message, { retryAfterSeconds })
+}
+
+/** Trying again at once would only add to it; a database that is away never says when to come. */
+function isOverload({ retryAfterSeconds: seconds }: AppError): boolean {
+  return seconds !== undefined
 }

@@ -4,11 +4,12 @@ import { verifySignedUrl } from '../../../platform/objects/signed-url.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import type { Caller } from '../../../shared/domain/caller.ts'
 import { parseArtifactId } from '../../../shared/domain/job-artifact.ts'
-import { canSee, requirePermission } from '../../../shared/domain/permissions.ts'
+import { requirePermission } from '../../../shared/domain/permissions.ts'
 import { AppError, isAppError } from '../../../shared/errors.ts'
 import type { Artifact } from '../../../shared/wire/jobs.ts'
 import type { JobService } from '../jobs/service.ts'
 import type { LinkObject } from '../jobs/view.ts'
+import { findPicture } from './find-picture.ts'
 import { isPictureId, type PictureStore } from './picture-store.ts'
 import { toPictureView, unknownArtifact } from './views.ts'
 
@@ -52,9 +53,7 @@ export function createArtifactService(parts: ArtifactParts): ArtifactService {
 }
 
 async function readPicture(parts: ArtifactParts, caller: Caller, artifactId: string) {
-  const picture = await parts.pictures.get(artifactId)
-  if (picture === null || !canSee(caller, picture.owner)) throw unknownArtifact(artifactId)
-  return toPictureView(picture, parts.linkObject)
+  return toPictureView(await findPicture(parts.pictures, caller, artifactId), parts.linkObject)
 }
 
 async function readOutput({ jobs }: ArtifactParts, caller: Caller, artifactId: string) {

@@ -1,7 +1,7 @@
 import { pipeline, Readable } from 'node:stream'
 import type { ObjectStore, StoredObject } from '../../../platform/objects/store.ts'
 import type { Caller } from '../../../shared/domain/caller.ts'
-import { canSee, requirePermission } from '../../../shared/domain/permissions.ts'
+import { requirePermission } from '../../../shared/domain/permissions.ts'
 import {
   type PictureHeader,
   pictureLimits,
@@ -12,6 +12,7 @@ import type { Artifact } from '../../../shared/wire/jobs.ts'
 import type { AuditTrail } from '../audit-log/trail.ts'
 import { type OwnerLimitParts, readOwnerLimits } from '../limits/owner-limits.ts'
 import type { LinkObject } from '../jobs/view.ts'
+import { findPicture } from './find-picture.ts'
 import { openPictureGate } from './picture-gate.ts'
 import {
   isPictureId,
@@ -19,9 +20,10 @@ import {
   pictureKeyOf,
   type PictureOwner,
   type PictureStore,
+  type UploadedPicture,
 } from './picture-store.ts'
 import type { UploadUsageStore } from './upload-usage.ts'
-import { toPictureView, unknownArtifact } from './views.ts'
+import { toPictureView } from './views.ts'
 
 export type UploadRequest = {
   /** As the client announces it; the bytes must be of this type. */
@@ -52,6 +54,7 @@ export type UploadParts = OwnerLimitParts & {
 
 /** Each one holds up to 1 MiB of memory and a connection. */
 const runningMax = 32
+const retryAfterSeconds = 5
 const { fileBytesMax } = pictureLimits
 
 export function createUploadService(parts: UploadParts): UploadService {
@@ -59,7 +62,7 @@ export function createUploadService(parts: UploadParts): UploadService {
   return {
     upload: async (caller, request) => {
       requirePermission(caller, 'artifacts.create')
-      if (running >= runningMax) throw tooMany()
+      if (running >= runningMax) throw tooMany(running)
       if ((request.sizeBytes ?? 0) > fileBytesMax) throw tooLarge()
       running += 1
       try {
@@ -71,16 +74,22 @@ export function createUploadService(parts: UploadParts): UploadService {
     remove: async (caller, artifactId) => {
       requirePermission(caller, 'artifacts.delete')
       if (!isPictureId(artifactId)) throw keptArtifact()
-      const picture = await parts.pictures.get(artifactId)
-      if (picture === null || !canSee(caller, picture.owner)) throw unknownArtifact(artifactId)
-      const target = { kind: 'artifact', id: artifactId, department: picture.owner.department }
-      await parts.people.trail.append(caller, { action: 'artifact.deleted', target })
-      // The document first: what is left after a crash is bytes that nobody can see.
-      const isOurs = await parts.pictures.remove(artifactId)
-      await parts.objects.delete(picture.key)
-      if (isOurs) await parts.uploadUsage.release(picture.owner.user, picture.sizeBytes)
+      await remove(parts, caller, await findPicture(parts.pictures, caller, artifactId))
     },
   }
+}
+
+/** The document first: what is left after a crash is bytes that nobody can see. */
+async function remove(parts: UploadParts, caller: Caller, picture: UploadedPicture): Promise<void> {
+  const { _id: id, owner, key, sizeBytes } = picture
+  // Of several requests at once one removes it, and only that one has done something to tell.
+  const isOurs = await parts.pictures.remove(id)
+  if (isOurs) {
+    const target = { kind: 'artifact', id, department: owner.department }
+    await parts.people.trail.append(caller, { action: 'artifact.deleted', target })
+  }
+  await parts.objects.delete(key)
+  if (isOurs) await parts.uploadUsage.release(owner.user, sizeBytes)
 }
 
 async function store(parts: UploadParts, caller: Caller, request: UploadRequest) {
@@ -177,8 +186,10 @@ function overQuota(details: {
   return new AppError('limit.upload_quota', message, { details })
 }
 
-function tooMany(): AppError {
-  return new AppError('rate.limited', 'too many pictures are being uploaded; try again soon')
+function tooMany(count: number): AppError {
+  const details = { limit: runningMax, count }
+  const message = 'too many pictures are being uploaded; try again soon'
+  return new AppError('rate.limited', message, { details, retryAfterSeconds })
 }
 
 function keptArtifact(): AppError {

@@ -1,8 +1,9 @@
 import { assert, unreachable } from '../../../shared/assert.ts'
+import { accountLimits } from '../../../shared/domain/account.ts'
 import { formatCredits } from '../../../shared/domain/price.ts'
 import { AppError, isAppError } from '../../../shared/errors.ts'
 import type { AccountService, HoldOutcome } from '../accounts/service.ts'
-import { holdCapOf, overCap } from './job-caps.ts'
+import { holdCapOf, overCap, retryAfterSeconds } from './job-caps.ts'
 import type { JobRow } from './row.ts'
 import type { JobStore } from './store.ts'
 
@@ -71,7 +72,7 @@ function refusalOf(row: JobRow, outcome: Refusal): AppError {
       return new AppError('credits.insufficient', message, { details })
     }
     case 'HoldLimit':
-      return new AppError('credits.queue_full', 'too many jobs of this account are open')
+      return queueFull()
     case 'OverCap':
       assert(row.limits !== undefined && row.limits !== null, 'a cap comes from the row')
       return overCap(row.limits, outcome)
@@ -80,6 +81,14 @@ function refusalOf(row: JobRow, outcome: Refusal): AppError {
     default:
       return unreachable(outcome)
   }
+}
+
+/** An account that is full has exactly as many holds as it may have. */
+function queueFull(): AppError {
+  const { openHoldsMax: limit } = accountLimits
+  const message = `${limit} jobs of this account are open; no more are allowed`
+  const details = { limit, count: limit }
+  return new AppError('credits.queue_full', message, { details, retryAfterSeconds })
 }
 
 /** The id is spent: its hold has ended, so no job can ever run under it. */

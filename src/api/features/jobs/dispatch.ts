@@ -1,17 +1,19 @@
 import type { KubeClient } from '../../../platform/kube/client.ts'
 import {
   isAlreadyExists,
-  isConflict,
+  isForbidden,
   isInvalid,
   isNotFound,
 } from '../../../platform/kube/errors.ts'
 import { createObject, getObject, mergePatch } from '../../../platform/kube/objects.ts'
 import { generationJobs } from '../../../platform/kube/resources.ts'
+import { generationJobReasons } from '../../../shared/crd/conditions.ts'
 import {
   type GenerationJob,
   type GenerationJobSpec,
   generationJobSpec,
 } from '../../../shared/crd/generation-job.ts'
+import type { StatusFacts } from '../../../shared/domain/job-status.ts'
 import { annotations } from '../../../shared/names.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import type { AccountService } from '../accounts/service.ts'
@@ -36,7 +38,7 @@ export async function dispatchJob(deps: DispatchDeps, jobId: string): Promise<vo
   const row = await deps.store.get(jobId)
   if (row === null || !isDispatchable(row)) return
   const made = await createOrAdopt(deps.kube, row)
-  if (made.kind === 'Refused') return await refuse(deps, row, made.message)
+  if (made.kind === 'Never') return await endUnmade(deps, row, made.ending)
   const recorded = await recordUid(deps.store, row, made.object.metadata.uid)
   if (recorded?.cancelRequested === true) await sendCancel(deps, recorded)
 }
@@ -54,9 +56,27 @@ export async function sendCancel(deps: DispatchDeps, row: JobRow): Promise<void>
     const patch = { metadata: { uid }, spec: { cancel: true } }
     await mergePatch(deps.kube, generationJobs, { ...ref, patch })
   } catch (error) {
-    if (!isNotFound(error) && !isConflict(error)) throw error
+    if (!(await needsNoCancel(deps.kube, row))) throw error
   }
   await deps.store.change(row._id, { cancelSent: false }, { cancelSent: true })
+}
+
+/** What is there decides: one error says that the uid differs, another that the object was busy. */
+async function needsNoCancel(kube: KubeClient, { resource }: JobRow): Promise<boolean> {
+  const object = await findResource(kube, resource)
+  return object === null || object.metadata.uid !== resource.uid || object.spec.cancel
+}
+
+async function findResource(
+  kube: KubeClient,
+  { namespace, name }: JobRow['resource'],
+): Promise<GenerationJob | null> {
+  try {
+    return await getObject(kube, generationJobs, { namespace, name })
+  } catch (error) {
+    if (isNotFound(error)) return null
+    throw error
+  }
 }
 
 function isDispatchable(row: JobRow): boolean {
@@ -66,7 +86,7 @@ function isDispatchable(row: JobRow): boolean {
 
 type Made =
   | { readonly kind: 'Made'; readonly object: GenerationJob }
-  | { readonly kind: 'Refused'; readonly message: string }
+  | { readonly kind: 'Never'; readonly ending: StatusFacts }
 
 async function createOrAdopt(kube: KubeClient, row: JobRow): Promise<Made> {
   const { namespace, name } = row.resource
@@ -75,12 +95,36 @@ async function createOrAdopt(kube: KubeClient, row: JobRow): Promise<Made> {
     const object = await createObject(kube, generationJobs, { metadata, spec: toSpec(row) })
     return { kind: 'Made', object }
   } catch (error) {
-    if (isInvalid(error)) return { kind: 'Refused', message: error.message }
-    if (!isAlreadyExists(error)) throw error
+    if (isInvalid(error)) return refused(error.message)
+    const isAbsent = isNotFound(error) || isForbidden(error)
+    if (!isAbsent && !isAlreadyExists(error)) throw error
+    return (await adopt(kube, row)) ?? cancelUnmade(row, error)
   }
-  const object = await getObject(kube, generationJobs, { namespace, name })
-  if (object.spec.jobId === row._id) return { kind: 'Made', object }
-  return { kind: 'Refused', message: `another GenerationJob has the name ${namespace}/${name}` }
+}
+
+/** Also where the namespace takes no more: it says so before it sees that the name is taken. */
+async function adopt(kube: KubeClient, { _id, resource }: JobRow): Promise<Made | null> {
+  const object = await findResource(kube, resource)
+  if (object === null) return null
+  if (object.spec.jobId === _id) return { kind: 'Made', object }
+  const { namespace, name } = resource
+  return refused(`another GenerationJob has the name ${namespace}/${name}`)
+}
+
+/** The API server will never take this object. */
+function refused(text: string): Made {
+  const message = text.slice(0, 1024)
+  return { kind: 'Never', ending: { state: 'Failed', reason: 'InvalidInput', message } }
+}
+
+/**
+ * A namespace that is missing or full may be fine later, so that is tried again; but nobody has to
+ * wait for it with a job that they want cancelled.
+ */
+function cancelUnmade({ cancelRequested }: JobRow, error: Error): Made {
+  if (!cancelRequested) throw error
+  const { Cancelled: message } = generationJobReasons.Succeeded
+  return { kind: 'Never', ending: { state: 'Cancelled', reason: 'Cancelled', message } }
 }
 
 /** Only what the row decides: the schema's defaults fill in the rest. */
@@ -104,13 +148,11 @@ function limitsOf({ limits }: JobRow) {
   return { limits: { runningJobs: limits.runningJobs } }
 }
 
-/** The API server will never take this object: the hold goes back and the job ends. */
-async function refuse(deps: DispatchDeps, row: JobRow, text: string): Promise<void> {
+/** Without a custom resource: the hold goes back and the job ends. */
+async function endUnmade(deps: DispatchDeps, row: JobRow, ending: StatusFacts): Promise<void> {
   const outcome = await deps.accounts.void(row.accountId, row._id)
   const change = {
-    state: 'Failed',
-    reason: 'InvalidInput',
-    message: text.slice(0, 1024),
+    ...ending,
     hold: holdStateOf(outcome),
     chargedMicroCredits: 0,
     completionTimeMs: deps.clock.nowMs(),

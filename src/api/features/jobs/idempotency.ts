@@ -1,9 +1,14 @@
+import type { Clock } from '../../../shared/clock.ts'
 import { AppError } from '../../../shared/errors.ts'
+import type { LeaderTask } from '../../people.ts'
 import type { JobRow } from './row.ts'
 import type { JobStore, KeyDocument } from './store.ts'
 
 /** A request whose first copy is younger than this may still be on its way. */
 const inFlightMs = 10_000
+/** Longer than any client tries again; after it the same key makes another job. */
+const keptMs = 7 * 86_400_000
+const forgetEveryMs = 3_600_000
 
 export type KeyedRequest = {
   /** Digest of user and key. */
@@ -49,6 +54,20 @@ export async function claimKey(
   if (claim.kind !== 'Fresh') return claim
   // The faster request was refused and has just taken its key away.
   throw inFlight()
+}
+
+export type ForgetDeps = {
+  readonly store: Pick<JobStore, 'removeKeysBefore'>
+  readonly clock: Clock
+}
+
+/** For `leaderTasks`: keys are not kept for good as jobs are. */
+export function forgetKeysTask({ store, clock }: ForgetDeps): LeaderTask {
+  return {
+    name: 'forget-idempotency-keys',
+    everyMs: forgetEveryMs,
+    run: async () => await store.removeKeysBefore(clock.nowMs() - keptMs),
+  }
 }
 
 function refuseInFlight({ createTimeMs }: KeyDocument, nowMs: number): void {

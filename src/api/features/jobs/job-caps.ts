@@ -12,7 +12,7 @@ import type { JobStore } from './store.ts'
 export type JobLimits = NonNullable<JobRow['limits']>
 
 /** Nobody knows when a job ends; the queue moves every few seconds where there are GPUs. */
-const retryAfterSeconds = 15
+export const retryAfterSeconds = 15
 
 export function jobLimitsOf({ caps, overLimit }: OwnerLimits): JobLimits {
   const { runningJobs, queuedJobs, retentionDays } = caps

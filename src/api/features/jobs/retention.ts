@@ -2,6 +2,7 @@ import type { ObjectStore } from '../../../platform/objects/store.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import { jobPrefix } from '../../../shared/domain/job-artifact.ts'
 import type { LeaderTask } from '../../people.ts'
+import { serveItem, type ItemLog } from '../../serve-item.ts'
 import type { JobEvents } from './events.ts'
 import type { JobRow } from './row.ts'
 import type { JobStore } from './store.ts'
@@ -11,6 +12,7 @@ export type RetentionDeps = {
   readonly objects: Pick<ObjectStore, 'list' | 'delete'>
   readonly events: JobEvents
   readonly clock: Clock
+  readonly log: ItemLog
 }
 
 const dayMs = 86_400_000
@@ -32,10 +34,12 @@ export function retentionTask(deps: RetentionDeps): LeaderTask {
   }
 }
 
-/** One bounded pass; what is left over is found by the next. Returns how many jobs it finished. */
+/** One bounded pass; what is left over is found by the next. Returns how many jobs it tried. */
 export async function removeOutdatedOnce(deps: RetentionDeps): Promise<number> {
   const rows = await deps.store.findOutdated(deps.clock.nowMs(), rowsPerPass)
-  for (const row of rows) await removeOutputs(deps, row)
+  for (const row of rows) {
+    await serveItem({ id: row._id, log: deps.log }, async () => await removeOutputs(deps, row))
+  }
   return rows.length
 }
 

@@ -92,6 +92,8 @@ export type JobStore = {
   readonly getKey: (id: string) => Promise<KeyDocument | null>
   readonly insertKey: (key: KeyDocument) => Promise<boolean>
   readonly removeKey: (key: Pick<KeyDocument, '_id' | 'jobId'>) => Promise<boolean>
+  /** Without an index: once an hour all keys of a few days are looked through. */
+  readonly removeKeysBefore: (timeMs: number) => Promise<number>
 }
 
 export const openStates = ['Accepting', 'Pending', 'Running'] as const satisfies JobState[]
@@ -132,6 +134,7 @@ export function openJobStore(database: Database, clock: Clock): JobStore {
     getKey: async (id) => await keys.findById(id),
     insertKey: async (key) => await keys.insert(key),
     removeKey: async ({ _id, jobId }) => await keys.remove({ _id, jobId }),
+    removeKeysBefore: async (timeMs) => await keys.removeMany({ createTimeMs: { $lt: timeMs } }),
   }
 }
 

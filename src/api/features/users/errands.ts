@@ -1,6 +1,7 @@
 import { unreachable } from '../../../shared/assert.ts'
 import type { Caller } from '../../../shared/domain/caller.ts'
 import type { Mailer } from '../../mail/mailer.ts'
+import { serveItem, type ItemLog } from '../../serve-item.ts'
 import type { Notifier } from '../notifications/contract.ts'
 import type { SessionKeeper } from '../sessions/contract.ts'
 import type { Errand } from './errand.ts'
@@ -20,12 +21,13 @@ export type ErrandParts = {
   readonly sessions: Pick<SessionKeeper, 'endAll'>
   readonly mailer: Mailer
   readonly notifier: Notifier
+  readonly log: ItemLog
 }
 
 const sweptMax = 100
 
 export function createErrands(parts: ErrandParts): Errands {
-  const { users } = parts
+  const { users, log } = parts
   const finish: Errands['finish'] = async (row, by) => {
     for (const errand of row.errands ?? []) {
       await run(parts, errand, { userId: row._id, by })
@@ -35,7 +37,9 @@ export function createErrands(parts: ErrandParts): Errands {
   return {
     finish,
     sweep: async () => {
-      for (const row of await users.findWithErrands(sweptMax)) await finish(row, 'people-errands')
+      for (const row of await users.findWithErrands(sweptMax)) {
+        await serveItem({ id: row._id, log }, async () => await finish(row, 'people-errands'))
+      }
     },
   }
 }

@@ -1,11 +1,13 @@
 import type { Clock } from '../../../shared/clock.ts'
 import type { LeaderTask } from '../../people.ts'
+import { serveItem, type ItemLog } from '../../serve-item.ts'
 import type { CurrentSettings } from '../settings/current.ts'
 import { decideGuestRemoval } from './decisions.ts'
 import type { PersonChanges } from './person-changes.ts'
-import type { UserStore } from './store.ts'
+import type { UserRow, UserStore } from './store.ts'
 
 const dayMs = 86_400_000
+const name = 'guest-removal'
 const everyMs = 60_000
 const guestsMax = 100
 
@@ -14,6 +16,7 @@ export type GuestRemovalParts = {
   readonly personChanges: PersonChanges
   readonly settings: CurrentSettings
   readonly clock: Clock
+  readonly log: ItemLog
 }
 
 /**
@@ -21,9 +24,9 @@ export type GuestRemovalParts = {
  * replicas at once do no harm: each decides on the row as it is then.
  */
 export function createGuestRemoval(parts: GuestRemovalParts): LeaderTask {
-  const { users, personChanges, settings, clock } = parts
+  const { users, personChanges, settings, clock, log } = parts
   return {
-    name: 'guest-removal',
+    name,
     everyMs,
     run: async () => {
       const { guestDays } = await settings()
@@ -35,10 +38,9 @@ export function createGuestRemoval(parts: GuestRemovalParts): LeaderTask {
         createdBeforeMs,
         limit: guestsMax,
       })
-      for (const { _id } of guests) {
-        await personChanges.apply(_id, 'guest-removal', (row) =>
-          decideGuestRemoval(row, createdBeforeMs),
-        )
+      const decide = (row: UserRow) => decideGuestRemoval(row, createdBeforeMs)
+      for (const { _id: id } of guests) {
+        await serveItem({ id, log }, async () => await personChanges.apply(id, name, decide))
       }
     },
   }
