@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { ApiApp } from './api-app.ts'
+import { registerBodyTimeouts } from './body-timeouts.ts'
 import { answerBrokenConnections } from './broken-connection.ts'
 import { registerProblems, sendProblem, toAppError } from './problem.ts'
 import { registerSecurityHeaders, setSecurityHeaders } from './security-headers.ts'
@@ -57,6 +58,7 @@ export function createHttpApp(options: HttpAppOptions): ApiApp {
   acceptJsonOnly(app)
   registerSecurityHeaders(app, publicUrl)
   registerProblems(app)
+  registerBodyTimeouts(app)
   app.addHook('preClose', async () => {
     // Somebody who does not read their answer must not keep the process from stopping.
     setTimeout(() => app.server.closeAllConnections(), stopGraceMs).unref()

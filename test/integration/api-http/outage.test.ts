@@ -95,8 +95,13 @@ describe('while the database is away', () => {
     async () => {
       await recovered()
       mongo.freeze()
-      const response = await api.call({ url: '/v1/jobs', as: 'mina' })
-      expect(response.json()).toMatchObject({ status: 503, code: 'platform.unavailable' })
+      const answers = await Promise.all([
+        api.call({ url: '/v1/jobs', as: 'mina' }),
+        api.call({ method: 'POST', url: '/v1/jobs', as: 'mina', body: api.jobBody() }),
+      ])
+      for (const answer of answers) {
+        expect(answer.json()).toMatchObject({ status: 503, code: 'platform.unavailable' })
+      }
       mongo.restore()
       await recovered()
     },
