@@ -99,7 +99,9 @@ async function run(): Promise<void> {
     for (const variant of variants) await measure(scene, variant)
     await database.close()
   } finally {
-    api.kill('SIGKILL')
+    // Not by a signal: Node writes its compile cache at an orderly end only.
+    api.send('stop')
+    await once(api, 'exit')
     await pubSub.close()
     await foundation.stop()
     await rm(folder, { recursive: true, force: true })
