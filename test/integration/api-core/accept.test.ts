@@ -5,12 +5,11 @@ import { openAccountService } from '../../../src/api/features/accounts/service.t
 import { continueAccept } from '../../../src/api/features/jobs/accept.ts'
 import { dispatchJob } from '../../../src/api/features/jobs/dispatch.ts'
 import { type JobServiceDeps, openJobService } from '../../../src/api/features/jobs/service.ts'
-import { sweepOnce } from '../../../src/api/tasks/sweep.ts'
 import { getObject, listObjects } from '../../../src/platform/kube/objects.ts'
 import { generationJobs } from '../../../src/platform/kube/resources.ts'
 import { visibleRows } from '../../../src/shared/domain/permissions.ts'
 import type { JobRequest } from '../../../src/shared/wire/job-requests.ts'
-import { openScene, perImage, type Scene, throwWarned } from './scene.ts'
+import { jobServiceDeps, openScene, perImage, type Scene, sweep } from './scene.ts'
 
 let scene: Scene
 let request: JobRequest
@@ -20,24 +19,6 @@ beforeAll(async () => {
   request = { task: 'TextToImage', model: scene.model, parameters: { prompt: 'a dent on metal' } }
 })
 afterAll(async () => await scene.close())
-
-function serviceDeps(): JobServiceDeps {
-  const { parts } = scene
-  return {
-    ...parts,
-    models: parts.caches.models.lister,
-    departments: parts.caches.departments.lister,
-    linkObject: (key) => ({ url: `http://public.test/${key}`, expiresMs: 0 }),
-    wakeDispatcher: parts.dispatcher.wake,
-  }
-}
-
-async function sweep(): Promise<void> {
-  await sweepOnce({
-    ...scene.parts,
-    log: { warn: throwWarned },
-  })
-}
 
 async function resources() {
   return await listObjects(scene.admin, generationJobs, { namespace: scene.jobsNamespace })
@@ -60,7 +41,7 @@ function dieAfter<Args extends readonly unknown[], Result>(
 describe('a request that is accepted', () => {
   it('becomes a row, a hold and one custom resource with complete parameters', async () => {
     await scene.fund(5 * perImage)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const before = await balance()
     const { view, replayed } = await jobs.submit(scene.caller, request)
     expect(replayed).toBe(false)
@@ -87,7 +68,7 @@ describe('a request that is accepted', () => {
 
   it('is shown to its owner and to nobody else', async () => {
     await scene.fund(perImage)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const { view } = await jobs.submit(scene.caller, request)
     const stranger = { ...scene.caller, userId: 'somebody-else' }
     await expect(jobs.get(stranger, view.id)).rejects.toMatchObject({ code: 'job.not_found' })
@@ -98,7 +79,7 @@ describe('a request that is accepted', () => {
 
   it('is listed newest first, page by page, each job once', async () => {
     await scene.fund(3 * perImage)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     for (let count = 0; count < 3; count += 1) await jobs.submit(scene.caller, request)
     const all = await jobs.list(scene.caller, { limit: 100 })
     const paged: string[] = []
@@ -123,7 +104,7 @@ async function isFull() {
 describe('a request that is refused', () => {
   it('for lack of credits leaves no row that could run and names what is missing', async () => {
     const poor = { ...scene.caller, userId: `poor-${scene.name}` }
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const batch = { ...request, parameters: { prompt: 'x', batchCount: 3 } }
     const options = { idempotencyKey: 'poor' }
     const submitted = jobs.submit(poor, batch, options)
@@ -144,7 +125,7 @@ describe('a request that is refused', () => {
     [{ scheduler: 'Magic' }, '/parameters/scheduler'],
     [{ strength: 0.5 }, '/parameters/strength'],
   ])('for bad parameters %j names the field', async (parameters, path) => {
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const bad = { ...request, parameters: { prompt: 'x', ...parameters } }
     const submitted = jobs.submit(scene.caller, bad)
     await expect(submitted).rejects.toMatchObject({
@@ -155,7 +136,10 @@ describe('a request that is refused', () => {
 
   it('for a full account says how many jobs are open and when to come again', async () => {
     const accounts = { ...scene.parts.accounts, holdWithin: isFull }
-    const submitted = openJobService({ ...serviceDeps(), accounts }).submit(scene.caller, request)
+    const submitted = openJobService({ ...jobServiceDeps(scene), accounts }).submit(
+      scene.caller,
+      request,
+    )
     await expect(submitted).rejects.toMatchObject({
       code: 'credits.queue_full',
       details: { limit: 1000, count: 1000 },
@@ -164,13 +148,13 @@ describe('a request that is refused', () => {
   })
 
   it('for an unknown model says so', async () => {
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const submitted = jobs.submit(scene.caller, { ...request, model: 'nowhere' })
     await expect(submitted).rejects.toMatchObject({ code: 'model.not_found' })
   })
 
   it('for a guest is forbidden', async () => {
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const submitted = jobs.submit({ ...scene.caller, role: 'guest' }, request)
     await expect(submitted).rejects.toMatchObject({ code: 'auth.forbidden' })
   })
@@ -179,7 +163,7 @@ describe('a request that is refused', () => {
 describe('an idempotency key', () => {
   it('gives the same answer for the same body, later too', async () => {
     await scene.fund(perImage)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const options = { idempotencyKey: 'same' }
     const first = await jobs.submit(scene.caller, request, options)
     await dispatchJob(scene.parts, first.view.id)
@@ -189,7 +173,7 @@ describe('an idempotency key', () => {
 
   it('refuses another body and does not bind other users', async () => {
     await scene.fund(perImage)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const options = { idempotencyKey: 'bound' }
     await jobs.submit(scene.caller, request, options)
     const other = { ...request, parameters: { prompt: 'another' } }
@@ -203,7 +187,7 @@ describe('an idempotency key', () => {
 
   it('makes one job of many requests at once', async () => {
     await scene.fund(20 * perImage)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const before = await balance()
     const options = { idempotencyKey: 'crowd' }
     const all = Array.from({ length: 12 }, () => jobs.submit(scene.caller, request, options))
@@ -238,18 +222,18 @@ describe('an account that is overloaded', () => {
     await scene.fund(2 * perImage)
     const before = await balance()
     const options = { idempotencyKey: `overload-${finisher}` }
-    const overloaded = openJobService({ ...serviceDeps(), accounts: overloadedAccounts() })
+    const overloaded = openJobService({ ...jobServiceDeps(scene), accounts: overloadedAccounts() })
     await expect(overloaded.submit(scene.caller, request, options)).rejects.toMatchObject({
       code: 'platform.unavailable',
       retryAfterSeconds: 5,
     })
     scene.clock.advance(11_000)
-    if (finisher === 'the sweep') await sweep()
-    const jobs = openJobService(serviceDeps())
+    if (finisher === 'the sweep') await sweep(scene)
+    const jobs = openJobService(jobServiceDeps(scene))
     const again = await jobs.submit(scene.caller, request, options)
     expect(again).toMatchObject({ replayed: true, view: { state: 'Pending' } })
     scene.clock.advance(11_000)
-    await sweep()
+    await sweep(scene)
     expect((await balance()).heldMicroCredits).toBe(before.heldMicroCredits + perImage)
     expect(await jobs.submit(scene.caller, request, options)).toMatchObject({
       view: { id: again.view.id },
@@ -286,15 +270,15 @@ describe('a crash', () => {
     await scene.fund(5 * perImage)
     const before = await balance()
     const options = { idempotencyKey: name }
-    const dying = openJobService({ ...serviceDeps(), ...broken() })
+    const dying = openJobService({ ...jobServiceDeps(scene), ...broken() })
     await expect(dying.submit(scene.caller, request, options)).rejects.toThrow('killed')
     scene.clock.advance(11_000)
-    await sweep()
-    const jobs = openJobService(serviceDeps())
+    await sweep(scene)
+    const jobs = openJobService(jobServiceDeps(scene))
     const { view } = await jobs.submit(scene.caller, request, options)
     scene.clock.advance(11_000)
-    await sweep()
-    await sweep()
+    await sweep(scene)
+    await sweep(scene)
     const row = await scene.parts.store.get(view.id)
     expect(row).toMatchObject({ state: 'Pending', hold: 'Held' })
     expect(row?.resource.uid).toEqual(expect.any(String))
@@ -305,7 +289,7 @@ describe('a crash', () => {
 
   it('after the custom resource adopts it and never makes a second', async () => {
     await scene.fund(perImage)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const { view } = await jobs.submit(scene.caller, request)
     const store = {
       ...scene.parts.store,
@@ -314,7 +298,7 @@ describe('a crash', () => {
     await expect(dispatchJob({ ...scene.parts, store }, view.id)).rejects.toThrow('killed')
     expect((await scene.parts.store.get(view.id))?.resource.uid).toBeNull()
     scene.clock.advance(11_000)
-    await sweep()
+    await sweep(scene)
     const ref = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
     const object = await getObject(scene.admin, generationJobs, ref)
     expect((await scene.parts.store.get(view.id))?.resource.uid).toBe(object.metadata.uid)
@@ -324,7 +308,7 @@ describe('a crash', () => {
     await scene.fund(perImage)
     const { store } = scene.parts
     const dying = openJobService({
-      ...serviceDeps(),
+      ...jobServiceDeps(scene),
       store: { ...store, insert: dieAfter(store.insert) },
     })
     await expect(dying.submit(scene.caller, request)).rejects.toThrow('killed')
@@ -348,7 +332,7 @@ describe('a crash', () => {
     const { store, accounts } = scene.parts
     const options = { idempotencyKey: 'spent' }
     const dying = openJobService({
-      ...serviceDeps(),
+      ...jobServiceDeps(scene),
       accounts: { ...accounts, holdWithin: dieAfter(accounts.holdWithin) },
     })
     await expect(dying.submit(scene.caller, request, options)).rejects.toThrow('killed')
@@ -358,7 +342,7 @@ describe('a crash', () => {
     await store.removeAccepting(row._id)
     await accounts.void(row.accountId, row._id)
     scene.clock.advance(11_000)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const second = jobs.submit(scene.caller, request, options)
     await expect(second).rejects.toMatchObject({ code: 'platform.unavailable' })
     const third = await jobs.submit(scene.caller, request, options)
@@ -368,9 +352,9 @@ describe('a crash', () => {
 
   it('before the dispatch is not swept while the request may still be on its way', async () => {
     await scene.fund(perImage)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const { view } = await jobs.submit(scene.caller, request)
-    await sweep()
+    await sweep(scene)
     expect((await scene.parts.store.get(view.id))?.resource.uid).toBeNull()
   })
 })

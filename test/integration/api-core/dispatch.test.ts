@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dispatchJob } from '../../../src/api/features/jobs/dispatch.ts'
-import { type JobServiceDeps, openJobService } from '../../../src/api/features/jobs/service.ts'
-import { sweepOnce } from '../../../src/api/tasks/sweep.ts'
+import { openJobService } from '../../../src/api/features/jobs/service.ts'
 import type { KubeClient } from '../../../src/platform/kube/client.ts'
 import { KubeError } from '../../../src/platform/kube/errors.ts'
 import {
@@ -12,7 +11,7 @@ import {
 } from '../../../src/platform/kube/objects.ts'
 import { generationJobs, namespaces } from '../../../src/platform/kube/resources.ts'
 import type { JobRequest } from '../../../src/shared/wire/job-requests.ts'
-import { openScene, perImage, type Scene, throwWarned } from './scene.ts'
+import { jobServiceDeps, openScene, perImage, type Scene, sweep } from './scene.ts'
 
 let scene: Scene
 let request: JobRequest
@@ -22,25 +21,6 @@ beforeAll(async () => {
   request = { task: 'TextToImage', model: scene.model, parameters: { prompt: 'a dent on metal' } }
 })
 afterAll(async () => await scene.close())
-
-function serviceDeps(): JobServiceDeps {
-  const { parts } = scene
-  return {
-    ...parts,
-    models: parts.caches.models.lister,
-    departments: parts.caches.departments.lister,
-    linkObject: (key) => ({ url: `http://public.test/${key}`, expiresMs: 0 }),
-    wakeDispatcher: parts.dispatcher.wake,
-  }
-}
-
-async function sweep(kube = scene.parts.kube): Promise<void> {
-  await sweepOnce({
-    ...scene.parts,
-    kube,
-    log: { warn: throwWarned },
-  })
-}
 
 async function resources() {
   return await listObjects(scene.admin, generationJobs, { namespace: scene.jobsNamespace })
@@ -53,20 +33,20 @@ async function balance() {
 describe('a dispatched job', () => {
   it('is never dispatched again, even when its resource is gone', async () => {
     await scene.fund(perImage)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const { view } = await jobs.submit(scene.caller, request)
     await dispatchJob(scene.parts, view.id)
     const ref = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
     await deleteObject(scene.admin, generationJobs, ref)
     scene.clock.advance(11_000)
     await dispatchJob(scene.parts, view.id)
-    await sweep()
+    await sweep(scene)
     expect((await resources()).map(({ metadata }) => metadata.name)).not.toContain(ref.name)
   })
 
   it('that the API server will never take ends, and its hold is given back', async () => {
     await scene.fund(2 * perImage)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const { view: other } = await jobs.submit(scene.caller, request)
     await dispatchJob(scene.parts, other.id)
     const { view } = await jobs.submit(scene.caller, request)
@@ -91,7 +71,7 @@ describe('a dispatched job', () => {
 describe('a cancel', () => {
   it('before the dispatch reaches the custom resource with it', async () => {
     await scene.fund(perImage)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const { view } = await jobs.submit(scene.caller, request)
     await jobs.cancel(scene.caller, view.id)
     await dispatchJob(scene.parts, view.id)
@@ -101,12 +81,12 @@ describe('a cancel', () => {
 
   it('after the dispatch is carried on by the sweep, twice is fine', async () => {
     await scene.fund(perImage)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const { view } = await jobs.submit(scene.caller, request)
     await dispatchJob(scene.parts, view.id)
     await jobs.cancel(scene.caller, view.id)
     await jobs.cancel(scene.caller, view.id)
-    await sweep()
+    await sweep(scene)
     const ref = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
     expect((await getObject(scene.admin, generationJobs, ref)).spec.cancel).toBe(true)
     expect(await scene.parts.store.get(view.id)).toMatchObject({ cancelSent: true })
@@ -115,23 +95,23 @@ describe('a cancel', () => {
   it('is sent again when the API server was busy', async () => {
     await scene.fund(perImage)
     const { kube, store } = scene.parts
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const { view } = await jobs.submit(scene.caller, request)
     await dispatchJob(scene.parts, view.id)
     await jobs.cancel(scene.caller, view.id)
-    await expect(sweep(refusing(kube, 'PATCH', conflict))).rejects.toBe(conflict)
+    await expect(sweep(scene, refusing(kube, 'PATCH', conflict))).rejects.toBe(conflict)
     expect(await store.get(view.id)).toMatchObject({ cancelSent: false })
     const ref = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
     const { spec } = await getObject(scene.admin, generationJobs, ref)
     expect(spec.cancel).toBe(false)
-    await sweep()
+    await sweep(scene)
     expect((await getObject(scene.admin, generationJobs, ref)).spec.cancel).toBe(true)
     expect(await store.get(view.id)).toMatchObject({ cancelSent: true })
   })
 
   it('of a resource that was replaced by another of its name is as good as sent', async () => {
     await scene.fund(perImage)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const { view } = await jobs.submit(scene.caller, request)
     await dispatchJob(scene.parts, view.id)
     const ref = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
@@ -139,7 +119,7 @@ describe('a cancel', () => {
     await deleteObject(scene.admin, generationJobs, ref)
     await createObject(scene.deps.kube, generationJobs, { metadata: ref, spec })
     await jobs.cancel(scene.caller, view.id)
-    await sweep()
+    await sweep(scene)
     expect(await scene.parts.store.get(view.id)).toMatchObject({ cancelSent: true })
     expect((await getObject(scene.admin, generationJobs, ref)).spec.cancel).toBe(false)
   })
@@ -163,7 +143,7 @@ function refusing(kube: KubeClient, method: string, error: KubeError): KubeClien
 /** Submitted as if the department had this namespace. */
 async function submitTo(namespace: string): Promise<string> {
   await scene.fund(perImage)
-  const { departments, ...deps } = serviceDeps()
+  const { departments, ...deps } = jobServiceDeps(scene)
   const get: typeof departments.get = (name) => {
     const found = departments.get(name)
     return found && { ...found, spec: { ...found.spec, namespace } }
@@ -187,7 +167,7 @@ describe('a job of a department whose namespace', () => {
   it('is missing can be cancelled: it ends and its hold is given back', async () => {
     const id = await submitTo(`${scene.name}-nowhere`)
     const before = await balance()
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     await jobs.cancel(scene.caller, id)
     await dispatchJob(scene.parts, id)
     expect(await jobs.get(scene.caller, id)).toMatchObject({
@@ -205,7 +185,7 @@ describe('a job of a department whose namespace', () => {
     const kube = refusing(scene.parts.kube, 'POST', quota)
     const id = await submitTo(scene.jobsNamespace)
     await expect(dispatchJob({ ...scene.parts, kube }, id)).rejects.toBe(quota)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     await jobs.cancel(scene.caller, id)
     await dispatchJob({ ...scene.parts, kube }, id)
     expect(await jobs.get(scene.caller, id)).toMatchObject({ state: 'Cancelled' })

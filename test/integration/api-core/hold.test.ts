@@ -5,7 +5,7 @@ import { getObject } from '../../../src/platform/kube/objects.ts'
 import { generationJobs } from '../../../src/platform/kube/resources.ts'
 import type { GenerationJob } from '../../../src/shared/crd/generation-job.ts'
 import { type InternalScene, openInternalScene } from './internal-scene.ts'
-import { perImage } from './scene.ts'
+import { jobServiceDeps, perImage } from './scene.ts'
 
 let scene: InternalScene
 let account: string
@@ -95,13 +95,7 @@ describe('the hold of a job applied with kubectl', () => {
 async function submit(): Promise<GenerationJob> {
   await scene.fund(perImage)
   const { parts } = scene
-  const jobs = openJobService({
-    ...parts,
-    models: parts.caches.models.lister,
-    departments: parts.caches.departments.lister,
-    linkObject: (key) => ({ url: key, expiresMs: 0 }),
-    wakeDispatcher: parts.dispatcher.wake,
-  })
+  const jobs = openJobService(jobServiceDeps(scene))
   const request = {
     task: 'TextToImage',
     model: scene.model,

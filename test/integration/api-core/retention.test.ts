@@ -8,10 +8,10 @@ import {
 import { finishJob } from '../../../src/api/features/jobs/finish.ts'
 import { forgetKeysTask } from '../../../src/api/features/jobs/idempotency.ts'
 import { removeOutdatedOnce } from '../../../src/api/features/jobs/retention.ts'
-import { type JobServiceDeps, openJobService } from '../../../src/api/features/jobs/service.ts'
+import { openJobService } from '../../../src/api/features/jobs/service.ts'
 import { toView } from '../../../src/api/features/jobs/view.ts'
 import { audit } from '../../../src/api/tasks/audit.ts'
-import { openScene, perImage, type Scene } from './scene.ts'
+import { jobServiceDeps, openScene, perImage, type Scene } from './scene.ts'
 
 let scene: Scene
 beforeAll(async () => {
@@ -27,23 +27,12 @@ const facts = { sha256, sizeBytes: bytes.length, contentType: 'image/png' }
 const dayMs = 86_400_000
 const link = (key: string) => ({ url: key, expiresMs: 0 })
 
-function serviceDeps(): JobServiceDeps {
-  const { parts } = scene
-  return {
-    ...parts,
-    models: parts.caches.models.lister,
-    departments: parts.caches.departments.lister,
-    linkObject: link,
-    wakeDispatcher: parts.dispatcher.wake,
-  }
-}
-
 /** A job that has ended with a picture, and left another one from an attempt that failed. */
 async function finished(): Promise<string> {
   await scene.fund(perImage)
   const { parts } = scene
   const request = { task: 'TextToImage', model: scene.model, parameters: { prompt: 'x' } } as const
-  const { view } = await openJobService(serviceDeps()).submit(scene.caller, request)
+  const { view } = await openJobService(jobServiceDeps(scene)).submit(scene.caller, request)
   const key = `artifacts/${view.id}/2/0-0.png`
   for (const one of [key, `artifacts/${view.id}/1/0-0.png`]) {
     await parts.objects.put(one, Readable.from([bytes]), facts)
@@ -215,7 +204,7 @@ describe('the count of uploaded bytes', () => {
 describe('an idempotency key', () => {
   it('is kept for seven days and then forgotten', async () => {
     await scene.fund(2 * perImage)
-    const jobs = openJobService(serviceDeps())
+    const jobs = openJobService(jobServiceDeps(scene))
     const request = {
       task: 'TextToImage',
       model: scene.model,

@@ -11,7 +11,9 @@ import { openAccountStore } from '../../../src/api/features/accounts/store.ts'
 import { openPictureStore } from '../../../src/api/features/artifacts/picture-store.ts'
 import { openAttemptStore } from '../../../src/api/features/jobs/attempts.ts'
 import type { JobEvent } from '../../../src/api/features/jobs/events.ts'
+import type { JobServiceDeps } from '../../../src/api/features/jobs/service.ts'
 import { openJobStore } from '../../../src/api/features/jobs/store.ts'
+import { sweepOnce } from '../../../src/api/tasks/sweep.ts'
 import { migrations } from '../../../src/api/migrations/index.ts'
 import { kubeconfigText } from '../../../src/local/kubeconfig-text.ts'
 import { type KubeClient, openKubeClient } from '../../../src/platform/kube/client.ts'
@@ -73,6 +75,22 @@ export const silentLog = { info: () => {}, warn: () => {}, error: () => {} }
 /** For a log of items that must not fail: throws what would be logged. */
 export function throwWarned(fields: object): never {
   throw 'err' in fields ? fields.err : new Error('something was warned of')
+}
+
+/** The job service of a replica of its own, on the parts of the scene. */
+export function jobServiceDeps({ parts }: Pick<Scene, 'parts'>): JobServiceDeps {
+  return {
+    ...parts,
+    models: parts.caches.models.lister,
+    departments: parts.caches.departments.lister,
+    linkObject: (key) => ({ url: `http://public.test/${key}`, expiresMs: 0 }),
+    wakeDispatcher: parts.dispatcher.wake,
+  }
+}
+
+/** One pass of the sweep, in which nothing may fail. */
+export async function sweep({ parts }: Pick<Scene, 'parts'>, kube = parts.kube): Promise<void> {
+  await sweepOnce({ ...parts, kube, log: { warn: throwWarned } })
 }
 
 export async function openScene(): Promise<Scene> {
