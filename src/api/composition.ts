@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { KubeClient } from '../platform/kube/client.ts'
 import type { Lister } from '../platform/kube/list-watch.ts'
 import { listObjects } from '../platform/kube/objects.ts'
-import { departments, generationJobs } from '../platform/kube/resources.ts'
+import { generationJobs } from '../platform/kube/resources.ts'
 import { type Database, openDatabase } from '../platform/mongo/database.ts'
 import { openLease } from '../platform/mongo/lease.ts'
 import { migrate } from '../platform/mongo/migrate.ts'
@@ -15,7 +15,7 @@ import type { Department } from '../shared/crd/department.ts'
 import type { Model } from '../shared/crd/model.ts'
 import { newJobId } from '../shared/domain/job-id.ts'
 import { type AccountService, openAccountService } from './features/accounts/service.ts'
-import { openAccountStore } from './features/accounts/store.ts'
+import { type AccountStore, openAccountStore } from './features/accounts/store.ts'
 import { openPictureStore, type PictureStore } from './features/artifacts/picture-store.ts'
 import { type DepartmentSync, startDepartmentSync } from './features/departments/sync.ts'
 import { openAttemptStore } from './features/jobs/attempts.ts'
@@ -26,13 +26,21 @@ import { type JobService, openJobService } from './features/jobs/service.ts'
 import { retentionTask } from './features/jobs/retention.ts'
 import { type JobStore, openJobStore } from './features/jobs/store.ts'
 import type { LinkObject } from './features/jobs/view.ts'
+import { createQuoteService, type QuoteService } from './features/quotes/service.ts'
+import { forgetQuotesTask, openQuoteStore } from './features/quotes/store.ts'
 import { buildInternal } from './internal/build.ts'
 import { registerInternal } from './internal/routes.ts'
-import { departmentSelector, openCaches } from './caches.ts'
+import { openCaches } from './caches.ts'
 import type { ApiCoreDeps, CoreParts } from './core-parts.ts'
 import { migrations } from './migrations/index.ts'
 import { type LeaderTask, openPeople, type People } from './people.ts'
-import { audit, type AuditReport } from './tasks/audit.ts'
+import { type AuditReport, openAuditor } from './tasks/audit/auditor.ts'
+import {
+  type LedgerFigures,
+  type LedgerWatch,
+  openLedgerWatch,
+} from './tasks/audit/ledger-watch.ts'
+import { auditDepsOf } from './tasks/audit/open.ts'
 import { startTasks, type Tasks } from './tasks/start-tasks.ts'
 
 export type { ApiCoreDeps, CoreLog } from './core-parts.ts'
@@ -43,7 +51,9 @@ export type ApiCore = {
   readonly pubSub: PubSub
   readonly people: People
   readonly accounts: AccountService
+  readonly accountStore: AccountStore
   readonly jobs: JobService
+  readonly quotes: QuoteService
   /** For counting open jobs. */
   readonly jobStore: Pick<JobStore, 'countOpen'>
   readonly events: JobEvents
@@ -57,6 +67,8 @@ export type ApiCore = {
   readonly registerInternal: (app: FastifyInstance) => void
   /** Differences between rows, resources, holds, entries and objects. Changes nothing. */
   readonly audit: () => Promise<AuditReport>
+  /** What the elected replica knows of the ledger; null on every other one. */
+  readonly ledgerFigures: () => LedgerFigures | null
   /** True when the database answered lately and the caches have been filled. */
   readonly isReady: () => boolean
   /** Starts background tasks; resolves when the caches have been filled. */
@@ -79,40 +91,44 @@ export async function openApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     return signUrl(`${deps.publicUrl}/v1/objects`, { method: 'GET', key, expiresMs }, deps.urlKey)
   }
   const wakeDispatcher = parts.dispatcher.wake
-  const jobs = openJobService({
-    ...parts,
-    models: parts.caches.models.lister,
-    departments: parts.caches.departments.lister,
-    linkObject,
-    wakeDispatcher,
-  })
+  const models = parts.caches.models.lister
+  const known = { ...parts, models, departments: parts.caches.departments.lister }
+  const jobs = openJobService({ ...known, linkObject, wakeDispatcher })
   const departmentSync = openDepartmentSync(parts)
   const internal = buildInternal(parts)
+  const closing = new AbortController()
+  const auditParts = { ...parts, departmentStore: parts.people.departments }
+  const auditDeps = auditDepsOf({ ...auditParts, signal: closing.signal })
+  const ledgerWatch = openLedgerWatch({ ...parts, auditor: openAuditor(auditDeps) })
   let tasks: Tasks | null = null
   return {
     database,
     pubSub: parts.pubSub,
     people: parts.people,
     jobs,
+    quotes: createQuoteService(known),
     jobStore: parts.store,
     accounts: parts.accounts,
+    accountStore: parts.accountStore,
     events: parts.events,
     objects: deps.objects,
     pictures: parts.pictures,
     linkObject,
-    models: parts.caches.models.lister,
-    departments: parts.caches.departments.lister,
+    models,
+    departments: known.departments,
     departmentSync,
     registerInternal: (app) => registerInternal(app, internal),
-    audit: async () => await auditAll(parts),
+    audit: async () => await openAuditor(auditDeps).full(),
+    ledgerFigures: () => (tasks?.isLeader() === true ? ledgerWatch.figures() : null),
     isReady: () => parts.caches.isSynced() && tasks?.reachesDatabase() === true,
     start: async (leaderTasks = []) => {
-      tasks = startCoreTasks(parts, departmentSync, leaderTasks)
+      tasks = startCoreTasks({ ...parts, departmentSync, ledgerWatch }, leaderTasks)
       parts.caches.onJobChange(tasks.onJobChange)
       parts.caches.onDepartmentChange(tasks.onDepartmentChange)
       await parts.caches.synced()
     },
     close: async () => {
+      closing.abort()
       await tasks?.stop()
       await Promise.all([parts.dispatcher.stop(), departmentSync.stop(), parts.caches.stop()])
       await parts.pubSub.close()
@@ -154,22 +170,12 @@ function buildParts(deps: ApiCoreDeps, database: Database): CoreParts {
     pictures: openPictureStore(database),
     accountStore,
     accounts,
+    quotes: openQuoteStore(database),
     events,
     caches: openCaches(deps),
     dispatcher: startDispatcher({ ...deps, store, accounts, events }),
     hash,
   }
-}
-
-async function auditAll(parts: CoreParts): Promise<AuditReport> {
-  const { kube, people, installation } = parts
-  const labelSelector = departmentSelector(installation)
-  return await audit({
-    ...parts,
-    departmentStore: people.departments,
-    listJobs: () => listAllJobs(kube),
-    listDepartments: () => listObjects(kube, departments, { labelSelector }),
-  })
 }
 
 function openDepartmentSync(parts: CoreParts): DepartmentSync {
@@ -183,20 +189,21 @@ function openDepartmentSync(parts: CoreParts): DepartmentSync {
   })
 }
 
-function startCoreTasks(
-  parts: CoreParts,
-  departmentSync: DepartmentSync,
-  leaderTasks: readonly LeaderTask[],
-): Tasks {
+type TaskParts = CoreParts & {
+  readonly departmentSync: DepartmentSync
+  readonly ledgerWatch: LedgerWatch
+}
+
+function startCoreTasks(parts: TaskParts, leaderTasks: readonly LeaderTask[]): Tasks {
   const { database, clock, log, kube, people } = parts
   const holder = newHolder(parts)
   return startTasks({
     ...parts,
-    departmentSync,
     leaderTasks: [
       ...people.leaderTasks,
       retentionTask(parts),
       forgetKeysTask(parts),
+      forgetQuotesTask(parts),
       ...leaderTasks,
     ],
     jobs: parts.caches.jobs.lister,

@@ -13,6 +13,7 @@ import type { AttemptStore } from './features/jobs/attempts.ts'
 import type { Dispatcher } from './features/jobs/dispatcher.ts'
 import type { JobEvents } from './features/jobs/events.ts'
 import type { JobStore } from './features/jobs/store.ts'
+import type { QuoteStore } from './features/quotes/store.ts'
 import type { People } from './people.ts'
 
 /** What the core needs from outside; main.ts and the tests fill it in. */
@@ -57,6 +58,7 @@ export type CoreParts = ApiCoreDeps & {
   readonly pictures: PictureStore
   readonly accountStore: AccountStore
   readonly accounts: AccountService
+  readonly quotes: QuoteStore
   readonly events: JobEvents
   readonly caches: ResourceCaches
   readonly dispatcher: Dispatcher

@@ -12,7 +12,7 @@ import { newJobId } from '../shared/domain/job-id.ts'
 import { openApiCore } from './composition.ts'
 import { transferMsMax } from './internal/object-routes.ts'
 import { readIssuers } from './features/sso/issuers.ts'
-import { createApiMetrics } from './metrics.ts'
+import { createApiMetrics, exportLedgerFigures } from './metrics.ts'
 import { createHttpApp } from './plugins/http-app.ts'
 import { registerRequestLog } from './plugins/request-log.ts'
 import { openPublicApi } from './public.ts'
@@ -43,6 +43,7 @@ async function run(log: Logger): Promise<void> {
     objects: await openFolderStore(config.objectsFolder),
     random: Math.random,
   })
+  exportLedgerFigures(registry, core.ledgerFigures)
   const publicApi = await openPublicApi({
     ...shared,
     ...publicSettings(config),

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import type { LedgerFigures } from './tasks/audit/ledger-watch.ts'
 
 /** Everything that the api counts about its public port. No label names a person or a job. */
 export type ApiMetrics = {
@@ -111,4 +112,54 @@ function queueMetrics(
       registers: [...registers],
     }),
   }
+}
+
+/**
+ * What the elected replica knows of the ledger, asked for by each scrape. The others export no
+ * sample, and neither does it before its first audit: nobody may take that for a drift of 0.
+ */
+export function exportLedgerFigures(registry: Registry, read: () => LedgerFigures | null): void {
+  const registers = [registry]
+  const drift: Gauge<'kind'> = new Gauge({
+    name: 'atelier_ledger_drift',
+    help: 'Differences that the last audit found, by kind',
+    labelNames: ['kind'],
+    registers,
+    collect: () => {
+      drift.reset()
+      for (const [kind, count] of read()?.audit?.drift ?? []) drift.set({ kind }, count)
+    },
+  })
+  const single = (
+    name: string,
+    help: string,
+    valueOf: (figures: LedgerFigures) => number | null,
+  ) => {
+    const gauge: Gauge = new Gauge({
+      name,
+      help,
+      registers,
+      collect: () => {
+        const figures = read()
+        const value = figures === null ? null : valueOf(figures)
+        if (value === null) gauge.remove()
+        else gauge.set(value)
+      },
+    })
+  }
+  single(
+    'atelier_ledger_outbox_oldest_seconds',
+    'Age of the oldest entry that waits to be relayed, 0 when none does',
+    ({ outboxOldestSeconds }) => outboxOldestSeconds,
+  )
+  single(
+    'atelier_ledger_audit_seconds',
+    'How long the last audit took',
+    ({ audit }) => audit?.seconds ?? null,
+  )
+  single(
+    'atelier_ledger_audit_finish_timestamp_seconds',
+    'When the last audit finished, in seconds since 1970',
+    ({ audit }) => (audit === null ? null : audit.finishTimeMs / 1000),
+  )
 }

@@ -34,6 +34,7 @@ export async function openPublicApi(deps: PublicApiDeps): Promise<PublicApi> {
   const heartbeatMs = deps.heartbeatMs ?? defaultHeartbeatMs
   const work = openWork({
     ...deps,
+    mailer: queued.mailer,
     watch: createJobWatch({ ...core, access: realtime.access, streams, clock, heartbeatMs }),
   })
   const publicApp = await createPublicApp({

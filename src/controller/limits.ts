@@ -9,7 +9,11 @@ export const ATTEMPT_NUMBER_MAX = 1000
 export const ACTIVE_SECONDS_MAX = 31_536_000
 
 export const HOLD_RECHECK_MIN_MS = 5000
-export const HOLD_RECHECK_MAX_MS = 60_000
+/** Credits that arrive are noticed this soon, and later only where many jobs wait. */
+export const HOLD_RECHECK_MAX_MS = 15_000
+export const HOLD_RECHECK_CROWDED_MAX_MS = 60_000
+/** All jobs together ask no more often than this. */
+export const HOLD_QUESTIONS_PER_SECOND = 50
 /** The api is down rather than the credits short: ask sooner. */
 export const UNREACHABLE_RECHECK_MIN_MS = 1000
 export const UNREACHABLE_RECHECK_MAX_MS = 15_000

@@ -107,6 +107,8 @@ export type AtelierOptions = Pick<Foundation, 'kubeconfigPath' | 'redisUrl'> & {
   readonly printMail: (line: string) => void
   /** Packs that come with the inference image. Default: those of the project. */
   readonly modelsFolder?: string
+  /** False only for tests that send thousands of requests. Default: true. */
+  readonly rateLimits?: boolean
 }
 
 export type Atelier = {
@@ -196,6 +198,7 @@ async function prepare(
     demoAccountsFile: join(folder, 'demo-accounts.json'),
     imageMapFile: join(folder, 'image-map.json'),
     nodes: options.nodes ?? { count: 2, gpus: 2 },
+    rateLimits: options.rateLimits ?? true,
     compileCacheFolder: join(cacheFolder(), 'compiled'),
   }
   const images = { compileCache: settings.compileCacheFolder, models: options.modelsFolder }

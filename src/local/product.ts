@@ -32,6 +32,7 @@ export type ProductSettings = ServiceAccountFiles & {
   readonly demoAccountsFile: string
   readonly imageMapFile: string
   readonly nodes: { readonly count: number; readonly gpus: number }
+  readonly rateLimits: boolean
   /** Node keeps compiled code here, which makes later starts and job pods faster. */
   readonly compileCacheFolder: string
 }
@@ -55,6 +56,7 @@ export function apiSpec(settings: ProductSettings): ProcessSpec {
       ATELIER_OBJECTS_FOLDER: settings.objectsFolder,
       ATELIER_SECRETS_FOLDER: settings.secretsFolder,
       ATELIER_DEMO_ACCOUNTS_FILE: settings.demoAccountsFile,
+      ATELIER_RATE_LIMITS: String(settings.rateLimits),
     },
   })
 }

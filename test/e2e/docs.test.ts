@@ -89,6 +89,16 @@ test('every line of docs/api.md works as written, from sign-up to a picture', as
   expect(stdout).toMatch(/ws:\/\/.*ticket=/)
 })
 
+test('every line of docs/credits.md works as written and leaves no drift', async () => {
+  const stdout = await runScript(await scriptOf('docs/credits.md', () => true), folder)
+  const job: unknown = JSON.parse(await readFile(join(folder, 'paid.json'), 'utf8'))
+  expect(job).toMatchObject({ state: 'Completed', cost: { held: '2', charged: '2' } })
+  const ledger = await readFile(join(folder, 'ledger.csv'), 'utf8')
+  for (const kind of ['Receive', 'Hold', 'Settle', 'Revoke']) expect(ledger).toContain(kind)
+  // The drift is the last thing that it prints.
+  expect(stdout.trim()).toMatch(/\D0$/)
+})
+
 test('every line of docs/rest.md works as written and yields a picture', async () => {
   const stdout = await runScript(await scriptOf('docs/rest.md', () => true))
   for (const name of ['picture.png', 'painted.png']) {

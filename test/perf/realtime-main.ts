@@ -17,7 +17,6 @@ import { openDatabase } from '../../src/platform/mongo/database.ts'
 import { openPubSub } from '../../src/platform/redis/pub-sub.ts'
 import { generationJobSpec } from '../../src/shared/crd/generation-job.ts'
 import { newJobId } from '../../src/shared/domain/job-id.ts'
-import { quoteFlat } from '../../src/shared/domain/price.ts'
 import { smallProcess } from '../../src/local/product.ts'
 import { openTestFoundation } from '../support/foundation.ts'
 import { printRow, printTitle } from './print.ts'
@@ -316,7 +315,7 @@ async function insertJobs(
       parameters: spec.parameters,
       inputs: [],
     }
-    const price = quoteFlat(0, spec.parameters)
+    const price = { microCredits: 0, images: 1 }
     const row = newAppliedRow({ ...from, price, refusal: null, nowMs })
     await jobs.insert({ ...row, owner: { department, user: userId } })
     ids.push(uid)

@@ -7,7 +7,7 @@ import {
 import { generationJobRules } from '../../src/shared/crd/generation-job-rules.ts'
 import { generationJobSpec, generationJobStatus } from '../../src/shared/crd/generation-job.ts'
 import { modelRules } from '../../src/shared/crd/model-rules.ts'
-import { modelSpec, modelStatus } from '../../src/shared/crd/model.ts'
+import { type ModelSpec, modelSpec, modelStatus } from '../../src/shared/crd/model.ts'
 import type { RulesByPlace } from '../../src/shared/crd/rules.ts'
 
 /** One column of `kubectl get`; those of priority 1 show with `-o wide` only. */
@@ -42,6 +42,10 @@ function conditionColumn(name: string, type: string, field: 'status' | 'reason')
 
 function specColumn(name: string, field: string): Column {
   return { name, type: 'string', jsonPath: `.spec.${field}` }
+}
+
+function priceColumn(name: string, rate: keyof ModelSpec['price']): Column {
+  return { name, type: 'integer', jsonPath: `.spec.price.${rate}` }
 }
 
 function wide(column: Column): Column {
@@ -103,7 +107,8 @@ const model: Kind = {
     specColumn('Visibility', 'visibility'),
     conditionColumn('Ready', 'Ready', 'status'),
     wide(conditionColumn('Reason', 'Ready', 'reason')),
-    wide({ name: 'Price', type: 'integer', jsonPath: '.spec.price.perImageMicroCredits' }),
+    wide(priceColumn('Image-Price', 'perImageMicroCredits')),
+    wide(priceColumn('Step-Price', 'perMegapixelStepMicroCredits')),
     wide({ name: 'GPUs', type: 'integer', jsonPath: '.spec.resources.gpus' }),
     wide(specColumn('Memory', 'resources.memory')),
     wide(specColumn('Licence', 'licence')),

@@ -1,5 +1,11 @@
 import type { Language } from '../../shared/wire/text.ts'
 
+/** Decimal credits, and when they lapse, in words of UTC; soonest first. */
+type ExpiringCredits = {
+  readonly department: string
+  readonly lots: readonly { readonly credits: string; readonly time: string }[]
+}
+
 /** What each mail tells; each has a template in every language. */
 export type MailContent =
   | { readonly template: 'SignUpCode'; readonly code: string; readonly minutes: number }
@@ -24,6 +30,17 @@ export type MailContent =
     }
   | { readonly template: 'SessionReuse' }
   | { readonly template: 'IdentityLinked'; readonly issuer: string }
+  /** To a department's admins: so much of the month's budget is used. */
+  | {
+      readonly template: 'BudgetUsed'
+      readonly department: string
+      readonly percent: string
+      readonly month: string
+    }
+  /** To whom credits belong that nobody has used. */
+  | ({ readonly template: 'CreditsExpire' } & ExpiringCredits)
+  /** The same for a department's own account, to its admins. */
+  | ({ readonly template: 'DepartmentCreditsExpire' } & ExpiringCredits)
 
 export type Mail = {
   /**

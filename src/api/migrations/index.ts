@@ -2,6 +2,7 @@ import type { Database } from '../../platform/mongo/database.ts'
 import { reach } from '../../platform/mongo/errors.ts'
 import type { Migration } from '../../platform/mongo/migrate.ts'
 import { freeMembership } from '../../shared/domain/membership.ts'
+import { AppError } from '../../shared/errors.ts'
 import { emailIdentity, type Identity } from '../features/users/identities.ts'
 import type { UserRow } from '../features/users/store.ts'
 
@@ -12,6 +13,8 @@ export const migrations: readonly Migration[] = [
   { number: 3, name: 'uploads', up: indexUploads },
   { number: 4, name: 'people', up: openDirectory },
   { number: 5, name: 'invitations', up: indexInvites },
+  { number: 6, name: 'credit-requests', up: indexCreditRequests },
+  { number: 7, name: 'ledger-of-lots', up: refuseOlderLedger },
 ]
 
 type Index = { readonly collection: string; readonly name: string; readonly keys: Keys }
@@ -122,6 +125,31 @@ async function indexInvites(database: Database): Promise<void> {
   ])
   // The step before takes a thousand people. It ends: whoever was taken has a state.
   while (await completeUsers(database));
+}
+
+async function indexCreditRequests(database: Database): Promise<void> {
+  const collection = 'creditRequests'
+  const newest = { creationTimeMs: -1, _id: -1 } as const
+  await createIndexes(database, [
+    { collection, name: 'newest', keys: newest },
+    { collection, name: 'of_department', keys: { 'owner.department': 1, ...newest } },
+    { collection, name: 'of_user', keys: { 'owner.user': 1, state: 1 } },
+    { collection, name: 'by_state', keys: { state: 1, updateTimeMs: 1 } },
+    { collection, name: 'unrelayed', keys: { 'auditOutbox._id': 1 } },
+    { collection, name: 'with_notices', keys: { 'notices.id': 1 } },
+  ])
+}
+
+/**
+ * Entries of development states before lots cannot be audited, and nobody was charged by them.
+ * @throws AppError platform.misconfigured
+ */
+async function refuseOlderLedger(database: Database): Promise<void> {
+  const accounts = database.documents<{ readonly _id: string }>('accounts')
+  const older = await accounts.findIds({ 'totals.received': { $exists: false } }, 1)
+  if (older.length === 0) return
+  const message = 'the credits in this database are of an older development state: use an empty one'
+  throw new AppError('platform.misconfigured', message)
 }
 
 /** One after the other: the embedded database locks up on concurrent index builds. */

@@ -7,6 +7,7 @@ import type { DepartmentSync } from '../features/departments/sync.ts'
 import type { LeaderTask } from '../people.ts'
 import { relayOutboxes } from '../features/accounts/relay.ts'
 import { projectJob } from '../features/jobs/project.ts'
+import type { LedgerWatch } from './audit/ledger-watch.ts'
 import { compareOnce, type CompareDeps } from './compare.ts'
 import { openElection } from './election.ts'
 import { startPeriodic } from './periodic.ts'
@@ -16,6 +17,7 @@ export type TaskDeps = Omit<CompareDeps, 'project'> &
   SweepDeps & {
     readonly jobs: Lister<GenerationJob>
     readonly departmentSync: Pick<DepartmentSync, 'wake' | 'wakeAll'>
+    readonly ledgerWatch: LedgerWatch
     readonly lease: DatabaseLease
     readonly random: () => number
     /** Work of the features, beside the jobs'. */
@@ -40,6 +42,7 @@ export function startTasks(deps: TaskDeps): Tasks {
   const { departmentSync } = deps
   const projector = startProjector(deps)
   const election = openElection(deps.lease, () => {
+    deps.ledgerWatch.begin()
     for (const job of deps.jobs.list()) projector.add(keyOf(job))
     departmentSync.wakeAll().catch((error: unknown) => deps.onTaskError(error, 'departments'))
   })
@@ -66,9 +69,10 @@ export function startTasks(deps: TaskDeps): Tasks {
   const compare = async () => await compareOnce({ ...deps, project: projector.add })
   const tasks: readonly LeaderTask[] = [
     { name: 'sweep', everyMs: 5000, run: async () => await sweepOnce(deps) },
-    { name: 'relay', everyMs: 500, run: async () => await relayOutboxes(deps.accountStore) },
+    { name: 'relay', everyMs: 1000, run: async () => await relay(deps) },
     { name: 'compare', everyMs: 60_000, run: compare },
     { name: 'departments', everyMs: 60_000, run: departmentSync.wakeAll },
+    deps.ledgerWatch.task,
     ...deps.leaderTasks,
   ]
   const loops = tasks.map(onlyLeader)
@@ -86,6 +90,12 @@ export function startTasks(deps: TaskDeps): Tasks {
       await election.resign().catch((error: unknown) => deps.onTaskError(error, 'resign'))
     },
   }
+}
+
+/** What replicas that died left in their outboxes; a living one relays its own at once. */
+async function relay({ accountStore, accounts, ledgerWatch }: TaskDeps): Promise<void> {
+  const store = ledgerWatch.observe(accountStore)
+  await relayOutboxes({ store, receive: accounts.receive })
 }
 
 /** Takes changed custom resources to their rows; one that is gone is left to the comparison. */

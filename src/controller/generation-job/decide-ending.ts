@@ -1,7 +1,12 @@
-import type { GenerationJobStatus } from '../../shared/crd/generation-job.ts'
+import type { AttemptEnd, GenerationJobStatus } from '../../shared/crd/generation-job.ts'
 import { timestamp } from '../conditions.ts'
-import type { AttemptState } from './attempt.ts'
-import { outputsOf } from './attempt.ts'
+import {
+  type AttemptOutcome,
+  type AttemptState,
+  isSuspending,
+  outputsOf,
+  podOf,
+} from './attempt.ts'
 import { attemptFields, endAttempt, liveConditions } from './decide-live.ts'
 import type { Verdict } from './checks.ts'
 import type { Decision } from './decision.ts'
@@ -14,10 +19,12 @@ export type Ending = {
   readonly observed: Observed
   readonly state: AttemptState
   readonly verdict: Verdict
+  /** Of an attempt whose end nobody has drawn conclusions from yet. */
+  readonly outcome?: AttemptOutcome | undefined
 }
 
 /** Ends the running attempt first; when nothing runs, writes the verdict, once and for all. */
-export function decideEnding({ observed, state, verdict }: Ending): Decision {
+export function decideEnding({ observed, state, verdict, outcome }: Ending): Decision {
   if (state.kind === 'Live') {
     const fields = attemptFields(observed, state.attempt)
     const conditions = liveConditions(observed, state.attempt)
@@ -30,7 +37,7 @@ export function decideEnding({ observed, state, verdict }: Ending): Decision {
     actions: [
       ...writeStatus(observed, {
         conditions: endConditions(observed, state, verdict),
-        fields: endFields(observed, state),
+        fields: endFields(observed, state, endOf({ observed, state, verdict, outcome })),
       }),
       {
         kind: 'RecordEvent',
@@ -63,12 +70,31 @@ function lastKnownModel(observed: Observed) {
   return keptCondition(observed, 'ModelReady') ?? modelCondition(observed)
 }
 
-function endFields(observed: Observed, state: AttemptState): Partial<GenerationJobStatus> {
+/**
+ * How the last attempt ended, which decides what it may be charged for: one that the cancel stopped
+ * ends as one that its Node lost, but only the first is its owner's doing. A pod that vanished
+ * without a report counts as lost.
+ */
+function endOf({ observed, state, verdict, outcome }: Ending): AttemptEnd | undefined {
+  if (state.kind !== 'Over' || outcome === undefined) return undefined
+  if (isSuspending(observed, state.attempt)) return 'Suspended'
+  if (outcome.kind !== 'Disrupted') return outcome.kind
+  const pod = podOf(observed.job, state.attempt)
+  const hasReport = observed.report?.kind === 'Answered' && observed.report.value.report !== null
+  const isLost = pod === undefined ? !hasReport : pod.disrupted
+  return verdict.reason === 'Cancelled' && !isLost ? 'Cancelled' : 'Disrupted'
+}
+
+function endFields(
+  observed: Observed,
+  state: AttemptState,
+  end: AttemptEnd | undefined,
+): Partial<GenerationJobStatus> {
   const { job, report, nowMs } = observed
   const attempted = state.kind === 'Over' || state.kind === 'Accounted'
   const outputs = report?.kind === 'Answered' ? outputsOf(report.value) : []
   return {
-    ...(attempted ? attemptFields(observed, state.attempt) : {}),
+    ...(attempted ? attemptFields(observed, state.attempt, end) : {}),
     ...(attempted ? { activeSeconds: activeSecondsAfter(job, state, nowMs) } : {}),
     retryTime: undefined,
     completionTime: timestamp(nowMs),

@@ -1,4 +1,8 @@
-import type { GenerationJobStatus } from '../../shared/crd/generation-job.ts'
+import type {
+  AttemptEnd,
+  GenerationJob,
+  GenerationJobStatus,
+} from '../../shared/crd/generation-job.ts'
 import type { ConditionDraft } from '../conditions.ts'
 import { isSuspending, podOf } from './attempt.ts'
 import type { Action, Decision, EventNote } from './decision.ts'
@@ -43,23 +47,32 @@ export function liveConditions(observed: Observed, attempt: AttemptView): Condit
   ]
 }
 
-/** A pod is written down as soon as it has a Node: from then on the api serves it. */
+/**
+ * A pod is written down as soon as it has a Node: from then on the api serves it. `end` is how the
+ * attempt ended, for one whose end is concluded now.
+ */
 export function attemptFields(
   { job }: Pick<Observed, 'job'>,
   attempt: AttemptView,
+  end?: AttemptEnd,
 ): Partial<GenerationJobStatus> {
-  const { number } = attempt
-  const written = job.status?.attempt?.number === number ? job.status.attempt : { number }
+  const written = writtenAttempt(job, attempt.number, end)
   const pod = podOf(job, attempt)
   // A pause that is still written down was before this attempt.
   if (pod?.nodeName === undefined) return { attempt: written, retryTime: undefined }
   const startTime = written.startTime ?? pod.startedTime
   const { name: podName, uid: podUID, nodeName } = pod
   return {
-    attempt: { number, podName, podUID, nodeName, startTime },
+    attempt: { ...written, podName, podUID, nodeName, startTime },
     startTime: job.status?.startTime ?? startTime,
     retryTime: undefined,
   }
+}
+
+/** An end that was written down stays. */
+function writtenAttempt({ status }: GenerationJob, number: number, end: AttemptEnd | undefined) {
+  const known = status?.attempt?.number === number ? status.attempt : { number }
+  return end === undefined ? known : { ...known, outcome: end }
 }
 
 /** Nothing to do when it is being deleted, or somebody deleted it and left its pod behind. */

@@ -26,7 +26,7 @@ function accountSuspension({ observed, state }: Ended): Decision {
     condition({ type: 'PodsReady', status: 'False', reason: 'Ended' }),
   ]
   const fields = {
-    ...attemptFields(observed, state.attempt),
+    ...attemptFields(observed, state.attempt, 'Suspended'),
     activeSeconds: activeSecondsAfter(observed.job, state, observed.nowMs),
     retryTime: timestamp(observed.nowMs),
   }
@@ -47,7 +47,7 @@ function accountFailure({ observed, state, outcome, retryBaseMs }: Ended): Decis
   const counted = isOurs ? 'failedAttempts' : 'disruptedAttempts'
   const message = `Attempt ${state.attempt.number}: ${outcome.message}`
   const fields: Partial<GenerationJobStatus> = {
-    ...attemptFields(observed, state.attempt),
+    ...attemptFields(observed, state.attempt, isOurs ? 'Failed' : 'Disrupted'),
     [counted]: failures + 1,
     // The pause counts against the deadline, because the job is active all the while.
     activeSeconds: activeSecondsAfter(observed.job, state, observed.nowMs + delayMs),

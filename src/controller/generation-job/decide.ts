@@ -34,7 +34,7 @@ export function decide(observed: Observed, settings: DecideSettings): Decision {
     return { actions: [], recheckAfterMs: UNSEEN_RECHECK_MS }
   }
   const verdict = firstVerdict({ facts: observed, state, outcome })
-  if (verdict !== undefined) return decideEnding({ observed, state, verdict })
+  if (verdict !== undefined) return decideEnding({ observed, state, verdict, outcome })
   return withRecheck(observed, state, decideGoingOn({ observed, state, outcome, settings }))
 }
 

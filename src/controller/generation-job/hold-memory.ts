@@ -1,12 +1,15 @@
 import type { Hold } from '../../shared/wire/internal.ts'
 import type { Answer } from '../api-client.ts'
 import {
+  HOLD_QUESTIONS_PER_SECOND,
+  HOLD_RECHECK_CROWDED_MAX_MS,
   HOLD_RECHECK_MAX_MS,
   HOLD_RECHECK_MIN_MS,
   UNREACHABLE_RECHECK_MAX_MS,
   UNREACHABLE_RECHECK_MIN_MS,
 } from '../limits.ts'
 import type { HoldAnswer } from './observed.ts'
+import { clamp } from './times.ts'
 
 type Remembered = HoldAnswer & { readonly uid: string; readonly pauseMs: number }
 
@@ -24,7 +27,7 @@ export class HoldMemory {
   }
 
   remember(job: JobKey, answer: Answer<Hold>, nowMs: number): HoldAnswer {
-    const pauseMs = pauseAfter(answer, this.#get(job))
+    const pauseMs = pauseAfter(answer, this.#get(job), this.#answers.size)
     const remembered = { uid: job.uid, answer, pauseMs, askAgainMs: nowMs + pauseMs }
     this.#answers.set(job.key, remembered)
     return remembered
@@ -53,10 +56,16 @@ export class HoldMemory {
 export type JobKey = { readonly key: string; readonly uid: string }
 
 /** Doubles while the answer stays of one kind. */
-function pauseAfter(answer: Answer<Hold>, before: Remembered | undefined): number {
+function pauseAfter(answer: Answer<Hold>, before: Remembered | undefined, jobs: number): number {
   const [minMs, maxMs] =
     answer.kind === 'Unreachable'
       ? [UNREACHABLE_RECHECK_MIN_MS, UNREACHABLE_RECHECK_MAX_MS]
-      : [HOLD_RECHECK_MIN_MS, HOLD_RECHECK_MAX_MS]
+      : [HOLD_RECHECK_MIN_MS, holdRecheckMaxMs(jobs)]
   return before?.answer.kind === answer.kind ? Math.min(maxMs, before.pauseMs * 2) : minMs
+}
+
+/** A few jobs that wait are asked for every few seconds; thousands share a number of questions. */
+function holdRecheckMaxMs(jobs: number): number {
+  const sharedMs = (jobs / HOLD_QUESTIONS_PER_SECOND) * 1000
+  return clamp(sharedMs, [HOLD_RECHECK_MAX_MS, HOLD_RECHECK_CROWDED_MAX_MS])
 }

@@ -9,6 +9,11 @@ export type FindOptions = {
   readonly limit: number
 }
 
+export type Update<T> = {
+  readonly filter: mongo.Filter<T>
+  readonly change: mongo.UpdateFilter<T>
+}
+
 /**
  * The few operations our stores use, each atomic on one document. All throw AppError
  * `platform.unavailable` when the database does not answer: the effect is then unknown.
@@ -25,6 +30,11 @@ export type Documents<T extends Identified> = {
   readonly count: (filter: mongo.Filter<T>, countMax: number) => Promise<number>
   /** True when a document matched the filter. */
   readonly update: (filter: mongo.Filter<T>, change: mongo.UpdateFilter<T>) => Promise<boolean>
+  /**
+   * One round trip for many updates, each of one document and each by itself. The number of those
+   * whose filter matched: which ones, only another read can tell.
+   */
+  readonly updateEach: (updates: readonly Update<T>[]) => Promise<number>
   /** The changed document, or null when none matched. */
   readonly findAndUpdate: (
     filter: mongo.Filter<T>,
@@ -68,6 +78,15 @@ export function wrapCollection<T extends Identified>(
         : await reach(async () => await collection.countDocuments(filter, { limit: countMax })),
     update: async (filter, change) =>
       await reach(async () => (await collection.updateOne(filter, change)).matchedCount === 1),
+    updateEach: async (updates) =>
+      updates.length === 0
+        ? 0
+        : await reach(async () => {
+            const operations = updates.map(({ filter, change }) => {
+              return { updateOne: { filter, update: change } }
+            })
+            return (await collection.bulkWrite(operations, { ordered: false })).matchedCount
+          }),
     findAndUpdate: async (filter, change) =>
       await reach(async () => {
         const options = { returnDocument: 'after' } as const

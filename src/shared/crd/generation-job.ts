@@ -231,12 +231,24 @@ export const output = z.object({
 })
 export type Output = z.infer<typeof output>
 
+/** Suspended and Disrupted attempts are never charged for steps of unfinished pictures. */
+const attemptOutcome = z.enum([
+  'Completed',
+  'Cancelled',
+  'InvalidInput',
+  'Failed',
+  'Suspended',
+  'Disrupted',
+])
+export type AttemptEnd = z.infer<typeof attemptOutcome>
+
 const attemptStatus = z.object({
   number: z.int().min(1).max(1000),
   podName: z.string().max(253).optional(),
   podUID: z.string().max(64).optional(),
   nodeName: z.string().max(253).optional(),
   startTime: time.optional(),
+  outcome: attemptOutcome.describe('How it ended; absent while it runs.').optional(),
 })
 
 export const generationJobStatus = z

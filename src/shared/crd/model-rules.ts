@@ -1,4 +1,5 @@
 import { pictureTasks } from './generation-job.ts'
+import { price } from './model.ts'
 import { celList, immutable, type Rule, type RulesByPlace } from './rules.ts'
 
 function memberOfType(type: string, member: string): Rule {
@@ -25,6 +26,12 @@ function defaultFits(side: 'width' | 'height'): Rule {
   }
 }
 
+const rates = Object.keys(price.shape)
+
+function isFree(rate: string): string {
+  return `(!has(self.price.${rate}) || self.price.${rate} == 0)`
+}
+
 /**
  * A model is its weights: history and prices refer to it by name, so other weights are another
  * Model. A digest may be added to a Model that had none: it pins what was there.
@@ -33,9 +40,9 @@ export const modelRules = {
   spec: {
     typeImmutable: immutable('type'),
     loraHasNoPrice: {
-      rule: "self.type != 'Lora' || self.price.perImageMicroCredits == 0",
+      rule: `self.type != 'Lora' || (${rates.map(isFree).join(' && ')})`,
       message: 'a LoRA has no price of its own: set 0',
-      fieldPath: '.price.perImageMicroCredits',
+      fieldPath: '.price',
     },
     loraHasNoGpus: {
       rule: "self.type != 'Lora' || self.resources.gpus == 0",
@@ -87,6 +94,12 @@ export const modelRules = {
     claimGoesWithType: memberOfType('Claim', 'claim'),
     imageGoesWithType: memberOfType('Image', 'image'),
     fetchGoesWithType: memberOfType('Fetch', 'fetch'),
+  },
+  'spec.price': {
+    someRate: {
+      rule: rates.map((rate) => `has(self.${rate})`).join(' || '),
+      message: 'at least one rate must be given; 0 is free',
+    },
   },
   'spec.sizes.width': { minUpToMax },
   'spec.sizes.height': { minUpToMax },

@@ -66,9 +66,16 @@ export const delivery = z.object({
 })
 export type Delivery = z.infer<typeof delivery>
 
-/** The flat price of this release: pictures times `perImageMicroCredits`. */
+/** What each unit of work costs; absent rates are 0, and their sum is the price of a job. */
 export const price = z.object({
-  perImageMicroCredits: microCredits.describe('1 credit = 1,000,000.'),
+  flatMicroCredits: microCredits.describe('Once per job. 1 credit = 1,000,000.').optional(),
+  perImageMicroCredits: microCredits.describe('Per picture.').optional(),
+  perMegapixelStepMicroCredits: microCredits
+    .describe('Per 1,000,000 pixels in one model call of one picture.')
+    .optional(),
+  perTrainingStepMicroCredits: microCredits
+    .describe('Per picture and step of a training.')
+    .optional(),
 })
 
 const modelResources = z.object({
@@ -100,7 +107,7 @@ export const modelSpec = z
       .object({ width: range.describe('Widths.'), height: range.describe('Heights.') })
       .describe('Pictures the model can make; absent: no limit.')
       .optional(),
-    price: price.describe('What a job costs; 0 for a LoRA: its base model has the price.'),
+    price: price.describe('Rates of a job; 0 for a LoRA: its base model has the price.'),
     resources: modelResources.describe(
       'What a pod of the model asks for; of a LoRA, what it adds to that.',
     ),

@@ -3,42 +3,24 @@ import {
   type Account,
   type AccountHold,
   accountLimits,
-  type HoldPart,
+  addTotals,
   isLapsed,
   type Lot,
+  sumOf,
+  takeFrom,
   usableLots,
+  withoutPieces,
+  withPieces,
 } from './account.ts'
 import {
-  addTotals,
   type Change,
   type ChangeContext,
   commit,
   type Ending,
   entryId,
+  postingsOf,
   sides,
 } from './account-entry.ts'
-
-export type IssueRequest = {
-  readonly issueId: string
-  readonly microCredits: number
-  readonly expiresMs: number | null
-}
-
-/** Adds a lot. The caller makes sure that the same issue id is not used twice. */
-export function issueCredits(
-  account: Account,
-  issue: IssueRequest,
-  context: ChangeContext,
-): Change {
-  const { issueId, microCredits, expiresMs } = issue
-  assert(Number.isSafeInteger(microCredits) && microCredits > 0, 'an issue is a positive integer')
-  assert(account.lots.length < accountLimits.lotsMax, 'an account has a bounded number of lots')
-  const lots = [...account.lots, { id: issueId, microCredits, expiresMs }]
-  const totals = addTotals(account.totals, { issued: microCredits, available: microCredits })
-  const postings = [{ debit: sides.issued, credit: sides.available(account._id), microCredits }]
-  const draft = { id: `issue:${issueId}`, kind: 'Issue' as const, jobId: null, postings }
-  return commit({ ...account, lots, totals }, draft, context)
-}
 
 export type HoldRequest = {
   readonly jobId: string
@@ -56,14 +38,16 @@ export type HoldCap = {
   readonly runningJobIds: ReadonlySet<string>
 }
 
+export type Shortfall = {
+  readonly kind: 'Insufficient'
+  readonly missingMicroCredits: number
+  readonly availableMicroCredits: number
+}
+
 export type HoldDecision =
   | ({ readonly kind: 'Held' } & Change)
   | { readonly kind: 'AlreadyHeld'; readonly hold: AccountHold }
-  | {
-      readonly kind: 'Insufficient'
-      readonly missingMicroCredits: number
-      readonly availableMicroCredits: number
-    }
+  | Shortfall
   | { readonly kind: 'HoldLimit' }
   | { readonly kind: 'OverCap'; readonly running: number; readonly waiting: number }
 
@@ -78,25 +62,29 @@ export function holdCredits(
   if (existing !== undefined) return { kind: 'AlreadyHeld', hold: existing }
   const over = cap === undefined ? null : overCap(account, cap)
   if (over !== null) return over
-  const lots = usableLots(account, context.nowMs)
-  const available = lots.reduce((total, lot) => total + lot.microCredits, 0)
-  if (available < microCredits) {
-    const missingMicroCredits = microCredits - available
-    return { kind: 'Insufficient', missingMicroCredits, availableMicroCredits: available }
-  }
+  const usable = usableLots(account, context.nowMs)
+  const short = shortfallOf(usable, microCredits)
+  if (short !== null) return short
   if (account.holds.length >= accountLimits.openHoldsMax) return { kind: 'HoldLimit' }
-  const parts = reserve(lots, microCredits)
-  const hold = { jobId, microCredits, parts, createTimeMs: context.nowMs }
+  const parts = takeFrom(usable, microCredits)
   const changed = {
     ...account,
-    lots: account.lots.map((lot) => withoutParts(lot, parts)),
-    holds: [...account.holds, hold],
+    lots: withoutPieces(account.lots, parts),
+    holds: [...account.holds, { jobId, microCredits, parts, createTimeMs: context.nowMs }],
     totals: addTotals(account.totals, { available: -microCredits, held: microCredits }),
   }
   const [debit, credit] = [sides.available(account._id), sides.held(account._id)]
-  const postings = [{ debit, credit, microCredits }]
+  const postings = postingsOf(parts, { debit, credit })
   const draft = { id: entryId(jobId, 'Hold'), kind: 'Hold' as const, jobId, postings }
   return { kind: 'Held', ...commit(changed, draft, context) }
+}
+
+/** Null when these lots cover the amount. */
+export function shortfallOf(usable: readonly Lot[], microCredits: number): Shortfall | null {
+  const availableMicroCredits = sumOf(usable)
+  if (availableMicroCredits >= microCredits) return null
+  const missingMicroCredits = microCredits - availableMicroCredits
+  return { kind: 'Insufficient', missingMicroCredits, availableMicroCredits }
 }
 
 /** Null while one more job fits. */
@@ -128,82 +116,44 @@ export function endHold(
   assert(ending === 'Settle' || microCredits === 0, 'only a settlement charges')
   const hold = account.holds.find((candidate) => candidate.jobId === jobId)
   if (hold === undefined) return { kind: 'NoHold' }
-  const spent = Math.min(microCredits, hold.microCredits)
-  const refunds = refundsOf(hold.parts, spent)
-  const { lots, returned } = giveBack(account, refunds, context.nowMs)
-  const expired = hold.microCredits - spent - returned
-  const holds = account.holds.filter((candidate) => candidate !== hold)
-  const totals = addTotals(account.totals, {
-    held: -hold.microCredits,
-    available: returned,
-    spent,
-    expired,
-  })
+  const charged = takeFrom(hold.parts, Math.min(microCredits, hold.microCredits))
+  const rest = withoutPieces(hold.parts, charged)
+  const lapsed = rest.filter((piece) => isLapsed(piece, context.nowMs))
+  const returned = rest.filter((piece) => !isLapsed(piece, context.nowMs))
+  const [spent, expired] = [sumOf(charged), sumOf(lapsed)]
+  const changed = {
+    ...account,
+    lots: withPieces(account.lots, returned),
+    holds: account.holds.filter((candidate) => candidate !== hold),
+    totals: addTotals(account.totals, {
+      held: -hold.microCredits,
+      available: sumOf(returned),
+      spent,
+      expired,
+    }),
+  }
   const debit = sides.held(account._id)
   const postings = [
-    { debit, credit: sides.spent, microCredits: spent },
-    { debit, credit: sides.available(account._id), microCredits: returned },
-    { debit, credit: sides.expired, microCredits: expired },
+    ...postingsOf(charged, { debit, credit: sides.revenue }),
+    ...postingsOf(returned, { debit, credit: sides.available(account._id) }),
+    ...postingsOf(lapsed, { debit, credit: sides.expired }),
   ]
-  const changed = { ...account, lots: withoutEmpty(lots, holds), holds, totals }
   const draft = { id: entryId(jobId, ending), kind: ending, jobId, postings }
   return { kind: 'Ended', chargedMicroCredits: spent, ...commit(changed, draft, context) }
 }
 
-/** Takes the unheld rest of the first lapsed lot away; null when nothing has lapsed. */
+/** Takes what is free of all lapsed lots away; null when nothing has lapsed. */
 export function lapseCredits(account: Account, context: ChangeContext): Change | null {
-  const lapsed = account.lots.find((lot) => lot.microCredits > 0 && isLapsed(lot, context.nowMs))
-  if (lapsed === undefined) return null
-  const { microCredits } = lapsed
-  const lots = account.lots.map((lot) => (lot === lapsed ? { ...lot, microCredits: 0 } : lot))
-  const totals = addTotals(account.totals, { available: -microCredits, expired: microCredits })
-  const postings = [{ debit: sides.available(account._id), credit: sides.expired, microCredits }]
-  const id = `lapse:${account._id}:${account.seq + 1}`
-  const changed = { ...account, lots: withoutEmpty(lots, account.holds), totals }
-  return commit(changed, { id, kind: 'Lapse', jobId: null, postings }, context)
-}
-
-function reserve(lots: readonly Lot[], microCredits: number): readonly HoldPart[] {
-  let left = microCredits
-  const parts: HoldPart[] = []
-  for (const lot of lots) {
-    if (left === 0) break
-    const taken = Math.min(left, lot.microCredits)
-    parts.push({ lotId: lot.id, microCredits: taken })
-    left -= taken
+  const lapsed = account.lots.filter((lot) => isLapsed(lot, context.nowMs))
+  if (lapsed.length === 0) return null
+  const microCredits = sumOf(lapsed)
+  const changed = {
+    ...account,
+    lots: withoutPieces(account.lots, lapsed),
+    totals: addTotals(account.totals, { available: -microCredits, expired: microCredits }),
   }
-  assert(left === 0, 'the lots cover the hold')
-  return parts
-}
-
-function withoutParts(lot: Lot, parts: readonly HoldPart[]): Lot {
-  const part = parts.find(({ lotId }) => lotId === lot.id)
-  return part === undefined ? lot : { ...lot, microCredits: lot.microCredits - part.microCredits }
-}
-
-/** The charge comes out of the parts in their order; what is left of each goes back. */
-function refundsOf(parts: readonly HoldPart[], spent: number): readonly HoldPart[] {
-  let left = spent
-  return parts.map(({ lotId, microCredits }) => {
-    const charged = Math.min(left, microCredits)
-    left -= charged
-    return { lotId, microCredits: microCredits - charged }
-  })
-}
-
-function giveBack(account: Account, refunds: readonly HoldPart[], nowMs: number) {
-  let returned = 0
-  const lots = account.lots.map((lot) => {
-    const refund = refunds.find(({ lotId }) => lotId === lot.id)
-    if (refund === undefined || isLapsed(lot, nowMs)) return lot
-    returned += refund.microCredits
-    return { ...lot, microCredits: lot.microCredits + refund.microCredits }
-  })
-  return { lots, returned }
-}
-
-/** A lot goes when it is empty and no hold could give something back to it. */
-function withoutEmpty(lots: readonly Lot[], holds: readonly AccountHold[]): readonly Lot[] {
-  const reserved = new Set(holds.flatMap(({ parts }) => parts.map(({ lotId }) => lotId)))
-  return lots.filter((lot) => lot.microCredits > 0 || reserved.has(lot.id))
+  const debit = sides.available(account._id)
+  const postings = postingsOf(lapsed, { debit, credit: sides.expired })
+  const id = `${account._id}:${account.seq + 1}:lapse`
+  return commit(changed, { id, kind: 'Lapse', postings }, context)
 }

@@ -18,10 +18,21 @@ export type Origin = {
   readonly requestId: string
 }
 
-/** Who pays: with `user` that person's account, without it the department's. */
+/** Who pays: with `user` that member's account in the department, without it the department's. */
 export type AccountOwner = { readonly department: string; readonly user?: string | undefined }
 
-/** The `_id` of the account that pays for an owner's jobs. */
-export function accountIdOf(owner: AccountOwner): string {
-  return owner.user === undefined ? `department:${owner.department}` : `user:${owner.user}`
+/**
+ * The `_id` of the account that pays for an owner's jobs. It belongs to one department for ever:
+ * who moves to another department gets another account there.
+ */
+export function accountIdOf({ department, user }: AccountOwner): string {
+  return user === undefined ? `department:${department}` : `member:${department}:${user}`
+}
+
+/** The reverse; null for what is no account id. Names have no colon. */
+export function accountOwnerOf(accountId: string): AccountOwner | null {
+  const [kind, department, user, ...rest] = accountId.split(':')
+  if (department === undefined || department === '' || rest.length > 0) return null
+  if (kind === 'department' && user === undefined) return { department }
+  return kind === 'member' && user !== undefined && user !== '' ? { department, user } : null
 }

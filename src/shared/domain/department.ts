@@ -1,5 +1,6 @@
 import type { DepartmentSpec } from '../crd/department.ts'
 import { jobsNamespace } from '../names.ts'
+import { type MonthlyBudget, budgetText } from './budget.ts'
 import type { Role } from './permissions.ts'
 
 /** Whether the pictures of a department's jobs carry prompt, seed and settings as PNG text. */
@@ -24,6 +25,8 @@ export type DepartmentValues = ResourceValues & {
   /** Names of Models, LoRAs as well; null: all that are visible to it. */
   readonly allowedModels: readonly string[] | null
   readonly downloadRecipe: DownloadRecipe
+  /** Issued to its account every month; null: only what super admins issue by hand. */
+  readonly monthlyBudget: MonthlyBudget | null
 }
 
 /** What counts where nobody has said anything, the same as in the schema of the resource. */
@@ -34,6 +37,7 @@ export const defaultDepartment = {
   managedBy: 'api',
   allowedModels: null,
   downloadRecipe: 'Embedded',
+  monthlyBudget: null,
 } as const satisfies Omit<DepartmentValues, 'displayName'>
 
 type FieldRule = {
@@ -57,6 +61,7 @@ export const departmentFields = {
   managedBy: { editor: 'super_admin', inResource: true },
   allowedModels: { editor: 'department_admin', inResource: false },
   downloadRecipe: { editor: 'department_admin', inResource: false },
+  monthlyBudget: { editor: 'super_admin', inResource: false },
 } as const satisfies Record<string, FieldRule>
 export type DepartmentField = keyof typeof departmentFields
 
@@ -79,6 +84,7 @@ export function flattenDepartment(
     managedBy,
     allowedModels: values.allowedModels?.join(' ') ?? null,
     downloadRecipe: values.downloadRecipe,
+    monthlyBudget: values.monthlyBudget === null ? null : budgetText(values.monthlyBudget),
   }
 }
 
@@ -96,7 +102,8 @@ export function differingResourceFields(
   left: ResourceValues,
   right: ResourceValues,
 ): readonly DepartmentField[] {
-  const rest = { allowedModels: null, downloadRecipe: 'Embedded' } as const
+  const { allowedModels, downloadRecipe, monthlyBudget } = defaultDepartment
+  const rest = { allowedModels, downloadRecipe, monthlyBudget }
   return differingFields({ ...left, ...rest }, { ...right, ...rest })
 }
 

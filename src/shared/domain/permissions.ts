@@ -13,6 +13,8 @@ export const permissions = [
   'realtime.connect',
   'departments.read',
   'models.read',
+  'credits.read',
+  'credits.request',
   'jobs.create',
   'jobs.read',
   'jobs.cancel',
@@ -25,6 +27,8 @@ export const permissions = [
   'users.update',
   'users.disable',
   'audit_log.read',
+  'credits.distribute',
+  'credits.revoke',
   'users.set_role',
   'users.move',
   'users.delete',
@@ -34,6 +38,7 @@ export const permissions = [
   'settings.read',
   'settings.update',
   'credits.issue',
+  'credits.adjust',
   'system.audit',
 ] as const
 export type Permission = (typeof permissions)[number]
@@ -51,6 +56,8 @@ const member = [
   'realtime.connect',
   'departments.read',
   'models.read',
+  'credits.read',
+  'credits.request',
   'jobs.create',
   'jobs.read',
   'jobs.cancel',
@@ -67,6 +74,8 @@ const departmentAdmin = [
   'users.update',
   'users.disable',
   'audit_log.read',
+  'credits.distribute',
+  'credits.revoke',
   'departments.update',
 ] as const satisfies readonly Permission[]
 

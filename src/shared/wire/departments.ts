@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { labelName } from '../crd/common.ts'
 import { departmentSpec } from '../crd/department.ts'
+import { carryOvers } from '../domain/budget.ts'
 import { downloadRecipes } from '../domain/department.ts'
 import { userStates } from '../domain/people.ts'
 import { roles } from '../domain/permissions.ts'
@@ -24,6 +25,26 @@ const downloadRecipe = z.enum(downloadRecipes).meta({
   description: 'Whether new pictures carry prompt, seed and settings as PNG text.',
 })
 
+const carryOver = z.enum(carryOvers).meta({
+  description: '`None`: what is left lapses with its month; `NextMonth`: a month later.',
+})
+const monthlyBudget = z
+  .strictObject({
+    credits: z
+      .string()
+      .max(13)
+      .regex(/^[0-9]{1,6}(\.[0-9]{1,6})?$/)
+      .refine((text) => /[1-9]/.test(text), { error: 'must be more than 0' })
+      .meta({ description: 'Decimal credits, such as "100" or "2.5"' }),
+    carryOver,
+  })
+  .nullable()
+  .meta({
+    description:
+      'Credits that its account gets each month of UTC; null: none. The first one is issued for ' +
+      'the current month within a minute. A change counts from the next month.',
+  })
+
 /** The same rule as in the schema of the resource, said before it is asked. */
 const namespace = labelName
   .refine((name) => !name.startsWith('kube-') && name !== systemNamespace, {
@@ -37,6 +58,7 @@ const limits = z.strictObject({
   queuedJobs: queuedJobs.unwrap().nullable().optional(),
 })
 
+const exampleBudget = { credits: '100', carryOver: 'NextMonth' } as const
 const exampleLimits = { runningJobs: 8, runningJobsPerUser: 4, queuedJobs: 500 }
 
 export const newDepartment = z
@@ -49,6 +71,7 @@ export const newDepartment = z
     managedBy: managedBy.unwrap().optional(),
     allowedModels: allowedModels.optional(),
     downloadRecipe: downloadRecipe.optional(),
+    monthlyBudget: monthlyBudget.optional(),
   })
   .meta({
     examples: [
@@ -66,6 +89,7 @@ export const departmentChange = z
     managedBy: managedBy.unwrap().optional(),
     allowedModels: allowedModels.optional(),
     downloadRecipe: downloadRecipe.optional(),
+    monthlyBudget: monthlyBudget.optional(),
     revision: z.int().min(0).optional().meta({
       description: 'What the change is based on; without it the last writer wins.',
     }),
@@ -74,11 +98,16 @@ export const departmentChange = z
     examples: [
       { limits: { runningJobsPerUser: 2 }, downloadRecipe: 'Omitted', revision: 3 },
       { allowedModels: ['demo'] },
+      { monthlyBudget: exampleBudget },
     ],
   })
 export type DepartmentChangeRequest = z.infer<typeof departmentChange>
 
 const nullableLimit = z.int().min(0).nullable()
+
+/** Credits each month. */
+export const budgetView = z.object({ credits: z.string(), carryOver: z.enum(carryOvers) })
+export type BudgetView = z.infer<typeof budgetView>
 
 export const departmentView = z
   .object({
@@ -97,6 +126,7 @@ export const departmentView = z
     managedBy: managedBy.unwrap(),
     allowedModels: z.array(labelName).nullable(),
     downloadRecipe: z.enum(downloadRecipes),
+    monthlyBudget: budgetView.nullable(),
     /** How its custom resource stands. */
     resource: z.object({ ready: z.boolean(), reason: z.string(), message: z.string() }),
     /** Grows with every change. */
@@ -116,6 +146,7 @@ export const departmentView = z
         managedBy: 'api',
         allowedModels: null,
         downloadRecipe: 'Embedded',
+        monthlyBudget: exampleBudget,
         resource: { ready: true, reason: 'Ready', message: 'The department’s namespace exists.' },
         revision: 3,
         creationTime: '2026-11-21T14:00:00.000Z',

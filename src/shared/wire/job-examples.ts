@@ -26,6 +26,18 @@ export const exampleRequests = {
   },
 } as const
 
+export const exampleQuote = {
+  id: '01jd6z0c5m8k2v3n4p5q6r7s8v',
+  price: '1.5',
+  breakdown: [
+    { name: 'Image', quantity: '1', rate: '1', price: '1' },
+    { name: 'MegapixelStep', quantity: '5', rate: '0.1', price: '0.5' },
+  ],
+  available: '20',
+  balanceAfter: '18.5',
+  expiresTime: '2026-11-21T14:40:00Z',
+}
+
 const jobId = '01jd6z0c5m8k2v3n4p5q6r7s8t'
 
 export const exampleJob = {

@@ -70,11 +70,44 @@ const inpaint = z
   })
   .meta({ id: 'InpaintRequest', examples: [exampleRequests.Inpaint] })
 
+const byTask = { discriminator: { propertyName: 'task' } }
+
+function wrongTask({ code }: { readonly code?: string | undefined }): string | undefined {
+  return code === 'invalid_union' ? `this release runs ${pictureTasks.join(', ')}` : undefined
+}
+
 /** REST shapes of a request by task: the same words as the custom resource. */
 export const jobRequest = z
-  .discriminatedUnion('task', [textToImage, imageToImage, inpaint], {
-    error: ({ code }) =>
-      code === 'invalid_union' ? `this release runs ${pictureTasks.join(', ')}` : undefined,
-  })
-  .meta({ discriminator: { propertyName: 'task' } })
+  .discriminatedUnion('task', [textToImage, imageToImage, inpaint], { error: wrongTask })
+  .meta(byTask)
 export type JobRequest = z.infer<typeof jobRequest>
+
+const submitting = {
+  quote: opaque({ max: 64 })
+    .describe('Id of a quote for this request: the job costs no more than it says.')
+    .optional(),
+  dryRun: z
+    .boolean()
+    .describe('True checks and prices the request and makes nothing of it.')
+    .optional(),
+}
+
+/** A request on its way to be done: `quote` and `dryRun` are no part of what is wanted. */
+export const jobSubmission = z
+  .discriminatedUnion(
+    'task',
+    [
+      textToImage
+        .extend(submitting)
+        .meta({ id: 'TextToImageSubmission', examples: [exampleRequests.TextToImage] }),
+      imageToImage
+        .extend(submitting)
+        .meta({ id: 'ImageToImageSubmission', examples: [exampleRequests.ImageToImage] }),
+      inpaint
+        .extend(submitting)
+        .meta({ id: 'InpaintSubmission', examples: [exampleRequests.Inpaint] }),
+    ],
+    { error: wrongTask },
+  )
+  .meta(byTask)
+export type JobSubmission = z.infer<typeof jobSubmission>

@@ -18,7 +18,13 @@ export const modelView = z
     /** Used for the fields that a request leaves out. */
     defaults: parameters.omit({ loras: true }),
     sizes: modelSpec.shape.sizes.unwrap().nullable(),
-    price: z.object({ perImage: credits }),
+    /** Rates; a job's own price is what POST /v1/quotes says. */
+    price: z.object({
+      flat: credits,
+      perImage: credits,
+      perMegapixelStep: credits,
+      perTrainingStep: credits,
+    }),
   })
   .meta({ id: 'Model' })
 export type ModelView = z.infer<typeof modelView>

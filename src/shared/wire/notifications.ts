@@ -9,6 +9,13 @@ const notificationKinds = [
   'MembershipChanged',
   'GuestWaits',
   'SessionReuse',
+  'CreditsReceived',
+  'CreditsRevoked',
+  'CreditsRequested',
+  'CreditRequestApproved',
+  'CreditRequestDeclined',
+  'CreditsExpire',
+  'BudgetUsed',
 ] as const
 export type NotificationKind = (typeof notificationKinds)[number]
 

@@ -1,12 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import type { AccountSnapshot } from '../../../src/api/features/accounts/store.ts'
 import { openAccountService } from '../../../src/api/features/accounts/service.ts'
 import { continueAccept } from '../../../src/api/features/jobs/accept.ts'
 import { dispatchJob } from '../../../src/api/features/jobs/dispatch.ts'
 import { type JobServiceDeps, openJobService } from '../../../src/api/features/jobs/service.ts'
 import { getObject, listObjects } from '../../../src/platform/kube/objects.ts'
 import { generationJobs } from '../../../src/platform/kube/resources.ts'
+import { accountIdOf } from '../../../src/shared/domain/caller.ts'
 import { visibleRows } from '../../../src/shared/domain/permissions.ts'
 import type { JobRequest } from '../../../src/shared/wire/job-requests.ts'
 import { jobServiceDeps, openScene, perImage, type Scene, sweep } from './scene.ts'
@@ -113,7 +115,7 @@ describe('a request that is refused', () => {
       details: { missing: '3', available: '0', price: '3' },
     })
     expect((await jobs.list(poor, { limit: 10 })).items).toEqual([])
-    await scene.fund(3 * perImage, `user:${poor.userId}`)
+    await scene.fund(3 * perImage, accountIdOf({ ...poor, user: poor.userId }))
     const again = await jobs.submit(poor, batch, options)
     expect(again).toMatchObject({ replayed: false, view: { cost: { held: '3' } } })
   })
@@ -180,7 +182,7 @@ describe('an idempotency key', () => {
     const submitted = jobs.submit(scene.caller, other, options)
     await expect(submitted).rejects.toMatchObject({ code: 'idempotency.mismatch' })
     const neighbour = { ...scene.caller, userId: `n-${scene.name}` }
-    await scene.fund(perImage, `user:${neighbour.userId}`)
+    await scene.fund(perImage, accountIdOf({ ...neighbour, user: neighbour.userId }))
     const own = await jobs.submit(neighbour, other, options)
     expect(own.replayed).toBe(false)
   })
@@ -203,15 +205,19 @@ describe('an idempotency key', () => {
 })
 
 /** An account service whose ledger has not written a full outbox down yet. */
+async function withFullOutbox([id, snapshot]: readonly [string, AccountSnapshot]) {
+  const [entry] = [...snapshot.outbox, ...(await scene.parts.accountStore.entriesOf(id, 0))]
+  if (entry === undefined) throw new Error('the account was funded')
+  return [id, { ...snapshot, outbox: Array.from({ length: 5000 }, () => entry) }] as const
+}
+
 function overloadedAccounts() {
   const { accountStore } = scene.parts
   const store: typeof accountStore = {
     ...accountStore,
-    read: async (accountId) => {
-      const snapshot = await accountStore.read(accountId)
-      const [entry] = snapshot.outbox
-      if (entry === undefined) throw new Error('nothing is relayed here')
-      return { ...snapshot, outbox: Array.from({ length: 5000 }, () => entry) }
+    readMany: async (ids) => {
+      const snapshots = await accountStore.readMany(ids)
+      return new Map(await Promise.all([...snapshots].map(withFullOutbox)))
     },
   }
   return openAccountService({ ...scene.parts, store, pause })

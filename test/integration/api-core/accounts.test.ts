@@ -51,13 +51,17 @@ function newId(): string {
 }
 
 async function fund(microCredits: number): Promise<string> {
-  const accountId = `user:${newId()}`
+  const accountId = `member:d:${newId()}`
   await accounts.issue({ accountId, issueId: newId(), microCredits, expiresMs: null })
   return accountId
 }
 
+async function relay(from = store, { receive } = accounts) {
+  return await relayOutboxes({ store: from, receive })
+}
+
 async function entriesOf(accountId: string) {
-  await relayOutboxes(store)
+  await relay()
   return await store.entriesOf(accountId, 0)
 }
 
@@ -113,10 +117,10 @@ describe('one account and eight processes', () => {
   })
 
   it('is issued once for one id', async () => {
-    const accountId = `user:${newId()}`
+    const accountId = `member:d:${newId()}`
     const issue = { accountId, issueId: newId(), microCredits: 5, expiresMs: null }
     await Promise.all(replicas.map((replica) => replica.accounts.issue(issue)))
-    await relayOutboxes(store)
+    await relay()
     await accounts.issue(issue)
     expect((await accounts.balanceOf(accountId)).availableMicroCredits).toBe(5)
   })
@@ -127,7 +131,7 @@ describe('one account and eight processes', () => {
       for (let count = 0; count < 4; count += 1) {
         const jobId = newId()
         await own.hold(accountId, jobId, 3)
-        await relayOutboxes(ownStore)
+        await relay(ownStore, own)
         await own.settle(accountId, jobId, 2)
       }
     })
@@ -157,8 +161,9 @@ describe('an unknown hold', () => {
   it('cannot be ended, and an unknown account has nothing', async () => {
     const accountId = await fund(1)
     expect(await accounts.settle(accountId, newId(), 1)).toEqual({ kind: 'Unknown' })
-    expect(await accounts.hold('user:nobody', newId(), 1)).toMatchObject({ kind: 'Insufficient' })
-    expect(await accounts.balanceOf('user:nobody')).toMatchObject({ availableMicroCredits: 0 })
+    const held = await accounts.hold('member:d:nobody', newId(), 1)
+    expect(held).toMatchObject({ kind: 'Insufficient' })
+    expect(await accounts.balanceOf('member:d:nobody')).toMatchObject({ availableMicroCredits: 0 })
   })
 })
 
@@ -193,9 +198,9 @@ describe('a lost reply', () => {
   it('while the database stays away ends in platform.unavailable', async () => {
     const away = await openReplica((real) => ({
       ...real,
-      read: async () => await Promise.reject(new AppError('platform.unavailable', 'away')),
+      readMany: async () => await Promise.reject(new AppError('platform.unavailable', 'away')),
     }))
-    const held = away.accounts.hold('user:a', newId(), 1)
+    const held = away.accounts.hold('member:d:a', newId(), 1)
     await expect(held).rejects.toMatchObject({ code: 'platform.unavailable' })
   })
 })
@@ -218,18 +223,18 @@ describe('many requests in one process', () => {
   })
 })
 
-describe('more than 2,000 waiting requests to one account', () => {
+describe('more than 5,000 waiting requests', () => {
   it('are not decided, and say when to come again', async () => {
     const accountId = await fund(3000)
     const { promise: opened, resolve: open } = Promise.withResolvers<void>()
     const slow = await openReplica((real) => ({
       ...real,
-      read: async (id) => {
+      readMany: async (ids) => {
         await opened
-        return await real.read(id)
+        return await real.readMany(ids)
       },
     }))
-    const all = Array.from({ length: 2100 }, () => slow.accounts.hold(accountId, newId(), 0))
+    const all = Array.from({ length: 5600 }, () => slow.accounts.hold(accountId, newId(), 0))
     const settled = Promise.allSettled(all)
     await expect(all.at(-1)).rejects.toMatchObject({
       code: 'platform.unavailable',
@@ -255,7 +260,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 type Place = { readonly accountId: string; readonly prefix: string; readonly own: AccountService }
 
 async function perform(one: Step, { accountId, prefix, own }: Place) {
-  if (one.kind === 'relay') return await relayOutboxes(store)
+  if (one.kind === 'relay') return await relay()
   const jobId = `${prefix}-${one.job}`
   if (one.kind === 'hold') return await own.hold(accountId, jobId, 5)
   if (one.kind === 'settle') return await own.settle(accountId, jobId, one.amount)

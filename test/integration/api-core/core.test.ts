@@ -6,6 +6,7 @@ import { getObject, patchStatus } from '../../../src/platform/kube/objects.ts'
 import { generationJobs } from '../../../src/platform/kube/resources.ts'
 import type { GenerationJobStatus } from '../../../src/shared/crd/generation-job.ts'
 import { eventually } from '../../support/eventually.ts'
+import { accountIdOf } from '../../../src/shared/domain/caller.ts'
 import { openScene, perImage, type Scene } from './scene.ts'
 
 let scene: Scene
@@ -113,7 +114,7 @@ describe('two api replicas', () => {
     await eventually(async () => {
       expect(await scene.parts.accountStore.findUnrelayed(1)).toEqual([])
     })
-    const accountId = `user:${scene.caller.userId}`
+    const accountId = accountIdOf({ ...scene.caller, user: scene.caller.userId })
     const kinds = (await scene.parts.accountStore.entriesOf(accountId, 0)).map(({ kind }) => kind)
     expect(kinds).toEqual(['Issue', 'Hold', 'Settle', 'Hold', 'Void'])
   })

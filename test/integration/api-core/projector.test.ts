@@ -236,7 +236,7 @@ describe('a change that nobody saw', () => {
 })
 
 describe('a hold that nobody needs', () => {
-  it('is voided once it is old enough', async () => {
+  it('is expired once it is old enough, for its job never came to be', async () => {
     const { accounts } = scene.parts
     const jobId = randomBytes(13).toString('hex')
     await accounts.hold(account, jobId, perImage)
@@ -247,9 +247,20 @@ describe('a hold that nobody needs', () => {
     await compare()
     expect((await accounts.balanceOf(account)).heldMicroCredits).toBe(held - perImage)
     expect(await accounts.hold(account, jobId, perImage)).toEqual({ kind: 'Ended' })
+    expect(await accounts.void(account, jobId)).toMatchObject({ kind: 'Expired' })
   })
 
-  it('is voided although the list of resources broke off', async () => {
+  it('is voided when its job has ended', async () => {
+    const { accounts } = scene.parts
+    const job = await scene.applyJob()
+    const row = await project(job, [condition('Succeeded', 'False', 'QueueTimeout')])
+    await accounts.hold(account, row?._id ?? '', perImage)
+    scene.clock.advance(missingForMs)
+    await compare()
+    expect(await accounts.expire(account, row?._id ?? '')).toMatchObject({ kind: 'Voided' })
+  })
+
+  it('is ended although the list of resources broke off', async () => {
     const { accounts } = scene.parts
     await accounts.hold(account, randomBytes(13).toString('hex'), perImage)
     const held = (await accounts.balanceOf(account)).heldMicroCredits

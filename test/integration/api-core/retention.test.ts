@@ -10,7 +10,8 @@ import { forgetKeysTask } from '../../../src/api/features/jobs/idempotency.ts'
 import { removeOutdatedOnce } from '../../../src/api/features/jobs/retention.ts'
 import { openJobService } from '../../../src/api/features/jobs/service.ts'
 import { toView } from '../../../src/api/features/jobs/view.ts'
-import { audit } from '../../../src/api/tasks/audit.ts'
+import { openAuditor } from '../../../src/api/tasks/audit/auditor.ts'
+import { auditDepsFor } from './audit-scene.ts'
 import { jobServiceDeps, openScene, perImage, type Scene } from './scene.ts'
 
 let scene: Scene
@@ -65,12 +66,8 @@ const objectsOf = async (jobId: string): Promise<number> => {
 }
 
 const drift = async () => {
-  const report = await audit({
-    ...scene.parts,
-    listJobs: async () => [],
-    departmentStore: { page: async () => [] },
-    listDepartments: async () => [],
-  })
+  const deps = { ...auditDepsFor(scene), listJobs: async () => [] }
+  const report = await openAuditor(deps).full()
   return report.differences
 }
 

@@ -13,6 +13,7 @@ import { openAttemptStore } from '../../../src/api/features/jobs/attempts.ts'
 import type { JobEvent } from '../../../src/api/features/jobs/events.ts'
 import type { JobServiceDeps } from '../../../src/api/features/jobs/service.ts'
 import { openJobStore } from '../../../src/api/features/jobs/store.ts'
+import { openQuoteStore } from '../../../src/api/features/quotes/store.ts'
 import { sweepOnce } from '../../../src/api/tasks/sweep.ts'
 import { migrations } from '../../../src/api/migrations/index.ts'
 import { kubeconfigText } from '../../../src/local/kubeconfig-text.ts'
@@ -181,6 +182,7 @@ async function openParts(deps: ApiCoreDeps, seen: Seen): Promise<CoreParts> {
     pictures: openPictureStore(database),
     accountStore,
     accounts: openAccountService({ ...deps, store: accountStore, hash, pause }),
+    quotes: openQuoteStore(database),
     events: {
       publish: (event) => seen.published.push(event),
       onJob: () => ({ close: () => {} }),

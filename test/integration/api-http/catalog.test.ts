@@ -64,7 +64,7 @@ describe('models', () => {
       name: model,
       type: 'Base',
       tasks: ['TextToImage', 'ImageToImage', 'Inpaint'],
-      price: { perImage: '1.5' },
+      price: { flat: '0', perImage: '1.5', perMegapixelStep: '0', perTrainingStep: '0' },
     })
     expect(response.json()).not.toHaveProperty('delivery')
   })

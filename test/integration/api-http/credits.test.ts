@@ -1,20 +1,24 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { createIssueService } from '../../../src/api/features/accounts/issues.ts'
+import { makeIssue } from '../../../src/api/features/accounts/issues.ts'
+import { openAccountStore } from '../../../src/api/features/accounts/store.ts'
 import { systemClock } from '../../../src/platform/clock/system-clock.ts'
+import { accountIdOf } from '../../../src/shared/domain/caller.ts'
 import { auditLogPage } from '../../../src/shared/wire/audit-log.ts'
 import { startApi, type TestApi } from './harness.ts'
 
 let api: TestApi
 let department: string
 let userId: string
+let accountId: string
 beforeAll(async () => {
   api = await startApi()
   const me = (await api.call({ url: '/v1/users/me', as: 'mina' })).json()
   ;({ id: userId, department } = z
     .looseObject({ id: z.string(), department: z.string() })
     .parse(me))
+  accountId = accountIdOf({ department, user: userId })
 })
 afterAll(async () => {
   await api.close()
@@ -32,7 +36,7 @@ const issue = async (key: string, changes: object = {}) =>
   })
 
 const entries = async () => {
-  const url = `/v1/audit-log?action=credits.issued&target=user:${userId}&limit=100`
+  const url = `/v1/audit-log?action=credits.issued&target=${accountId}&limit=100`
   return auditLogPage.parse((await api.call({ url, as: 'root' })).json()).items
 }
 
@@ -53,7 +57,7 @@ describe('an issue of credits', () => {
     expect(found).toHaveLength(before + 1)
     expect(found[0]).toMatchObject({
       actor: { role: 'super_admin' },
-      target: { kind: 'Account', id: `user:${userId}`, department },
+      target: { kind: 'Account', id: accountId, department },
       after: { credits: '2', expiresTime, issueId: expect.stringMatching(/^rest:/) },
     })
     await issue(newKey())
@@ -74,16 +78,17 @@ describe('an issue of credits', () => {
   })
 
   test('that broke off before the audit log gets its entry when it is sent again', async () => {
-    const { people, accounts } = api.core
+    const { people, accounts, database } = api.core
     const caller = { userId: 'u-root', role: 'super_admin', department } as const
     const request = { department, user: userId, credits: '1', expiresTime: null }
-    const parts = { ...people, accounts, clock: systemClock }
-    const dying = createIssueService({ ...parts, auditLog: { append: die } })
+    const wish = { caller, key: 'broken', request }
+    const accountStore = openAccountStore(database)
+    const parts = { ...people, accounts, accountStore, clock: systemClock }
+    const dying = { ...parts, auditLog: { append: die } }
     const before = (await entries()).length
-    await expect(dying.issue(caller, 'broken', request)).rejects.toThrow('killed')
-    const issues = createIssueService(parts)
-    const again = await issues.issue(caller, 'broken', request)
-    expect(await issues.issue(caller, 'broken', request)).toEqual(again)
+    await expect(makeIssue(dying, wish)).rejects.toThrow('killed')
+    const again = await makeIssue(parts, wish)
+    expect(await makeIssue(parts, wish)).toEqual(again)
     expect(await entries()).toHaveLength(before + 1)
   })
 

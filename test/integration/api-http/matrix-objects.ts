@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { newApiKeyText } from '../../../src/api/features/api-keys/key-text.ts'
 import { createApiKeyStore } from '../../../src/api/features/api-keys/store.ts'
+import { openCreditRequestStore } from '../../../src/api/features/credit-requests/store.ts'
 import { createInviteStore } from '../../../src/api/features/invites/store.ts'
 import { newInviteToken } from '../../../src/api/features/invites/token.ts'
 import { newRow } from '../../../src/api/features/jobs/new-row.ts'
@@ -70,6 +71,19 @@ export function openMakers(api: TestApi, cast: Cast) {
       absent: `u-${ulid}`,
     },
     department: { make: ({ department }) => ({ id: department }), absent: 'nothing-here' },
+    creditRequest: {
+      make: async ({ user, department }) => {
+        const _id = `cr-${randomBytes(16).toString('hex')}`
+        const times = { creationTimeMs: Date.now(), updateTimeMs: Date.now() }
+        const owner = { department, user }
+        const asked = { for: 'Member', owner, microCredits: 1, reason: 'matrix' } as const
+        const nothing = { decision: null, auditOutbox: [], notices: [] }
+        const store = openCreditRequestStore(database)
+        await store.insert({ _id, ...asked, ...times, ...nothing, state: 'Waiting' })
+        return document('creditRequests', _id)
+      },
+      absent: `cr-${'0'.repeat(32)}`,
+    },
     model: { make: ({ department }) => ({ id: modelOf(api, department) }), absent: 'nothing-here' },
     job: { make: createJob, absent: ulid },
     openJob: { make: async (place) => await submitJob(api, place), absent: ulid },
@@ -181,7 +195,7 @@ function endedJob(api: TestApi, { user: userId, department, role }: Place): JobR
     caller: { userId, role, department },
     request,
     parameters: resolution.parameters,
-    model,
+    price: { microCredits: 1_500_000, images: 1 },
     namespace: api.surroundings.namespace,
     limits,
     embedRecipe: true,

@@ -12,6 +12,7 @@ import {
   managed,
   managedOthers,
   mine,
+  ofAdmins,
   ownElse,
   seen,
 } from './matrix-rules.ts'
@@ -120,6 +121,11 @@ export const memberRecipes: Readonly<Record<string, Recipe | readonly Recipe[]>>
     relations: ofDepartment,
     rule: inDepartment,
   }),
+  getDepartmentCredits: on('credits.read', 200, {
+    object: 'department',
+    relations: ofDepartment,
+    rule: ofAdmins,
+  }),
   createDepartment: self('departments.create', 201, {
     wish: ({ api }) => {
       const name = `${api.surroundings.quality}-${randomBytes(3).toString('hex')}`
@@ -162,6 +168,12 @@ export const memberRecipes: Readonly<Record<string, Recipe | readonly Recipe[]>>
   watchJob: on('jobs.read', 200, { object: 'job', rule: seen }),
   cancelJob: on('jobs.cancel', 202, { object: 'job', fresh: 'openJob', rule: seen }),
   createJob: on('jobs.create', 202, {
+    object: 'model',
+    relations: ofDepartment,
+    rule: ownElse(404),
+    wish: ({ api }, { target }) => ({ body: api.jobBody({ model: target.id }) }),
+  }),
+  createQuote: on('jobs.create', 201, {
     object: 'model',
     relations: ofDepartment,
     rule: ownElse(404),
@@ -226,14 +238,6 @@ export const memberRecipes: Readonly<Record<string, Recipe | readonly Recipe[]>>
       const { revision } = await api.core.people.settingsStore.read()
       return { body: { revision, values: { guestDays: 3 + (revision % 5) } } }
     },
-  }),
-  issueCredits: on('credits.issue', 201, {
-    object: 'person',
-    rule: always,
-    wish: (_, { target }) => ({
-      body: { department: target.department, user: target.id, credits: '1', expiresTime: null },
-      headers: { 'idempotency-key': randomBytes(8).toString('hex') },
-    }),
   }),
   getAudit: self('system.audit', 200),
 }

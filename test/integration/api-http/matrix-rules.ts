@@ -49,6 +49,9 @@ export const invited: Rule = (place, actor) =>
 /** What belongs to a department and not to a person of it. */
 export const inDepartment: Rule = ({ department }, actor) =>
   canSee(actor, { department, user: actor.userId }) ? 'Good' : 404
+/** The same where only those who run the department may look. */
+export const ofAdmins: Rule = ({ department }, actor) =>
+  canSee(actor, { department }) ? 'Good' : 404
 /** For what is proven by the request itself, or made for one department. */
 export const ownElse =
   (otherwise: number): Rule =>

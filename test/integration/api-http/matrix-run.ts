@@ -134,7 +134,7 @@ function openObjects({ api }: Kitchen, makers: Makers) {
 const codes: Readonly<Record<number, RegExp>> = {
   401: /^(auth\.|sso\.refused$)/,
   403: /^(auth\.forbidden|object\.url_invalid)$/,
-  404: /\.not_found$/,
+  404: /[._]not_found$/,
 }
 const problemShape = z.looseObject({ code: z.string(), status: z.int() })
 

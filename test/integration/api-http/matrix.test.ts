@@ -7,13 +7,14 @@ import { departments } from '../../../src/platform/kube/resources.ts'
 import { type LocalIssuer, startLocalIssuer } from '../../support/local-issuer.ts'
 import { startApi, type TestApi } from './harness.ts'
 import { openCast } from './matrix-cast.ts'
+import { creditRecipes, fundDepartments } from './matrix-credits.ts'
 import { joiningRecipes } from './matrix-joining.ts'
 import { addModel, openMakers, removeModel } from './matrix-objects.ts'
 import { memberRecipes } from './matrix-recipes.ts'
 import { type Matrix, openMatrix } from './matrix-run.ts'
 import { type OperationAt, operationsOf, readDocument } from './openapi-document.ts'
 
-const recipes = { ...memberRecipes, ...joiningRecipes }
+const recipes = { ...memberRecipes, ...joiningRecipes, ...creditRecipes }
 /** Lists first: while there is little, everything is on their first page. */
 const names = Object.keys(recipes).toSorted(
   (a, b) => Number(b.startsWith('list')) - Number(a.startsWith('list')),
@@ -38,6 +39,7 @@ beforeAll(async () => {
   api = await startApi({ issuers: [{ ...company, issuer: issuer.address }] })
   await addModel(api)
   const cast = await openCast(api)
+  await fundDepartments(api)
   const codes = createCodes({
     ...api.core.people,
     database: api.core.database,

@@ -207,7 +207,7 @@ describe('deletion', () => {
     const person = await newcomers.create('department_member')
     const { accessToken } = await newcomers.signIn(person.email)
     await api.core.accounts.issue({
-      accountId: `user:${person._id}`,
+      accountId: `member:${person.department}:${person._id}`,
       issueId: person._id,
       microCredits: 100_000_000,
       expiresMs: null,

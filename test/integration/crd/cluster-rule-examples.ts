@@ -35,6 +35,12 @@ function defaults(side: 'width' | 'height'): RuleExamples {
   }
 }
 
+const rates = [
+  'flatMicroCredits',
+  'perImageMicroCredits',
+  'perMegapixelStepMicroCredits',
+  'perTrainingStepMicroCredits',
+]
 const withoutDigest = modelOf({ digest: undefined })
 const someGpus = (gpus: number) => ({ gpus, cpu: '1', memory: '1Gi' })
 
@@ -48,8 +54,12 @@ export const modelExamples: ExamplesOf<typeof modelRules> = {
       ],
     },
     loraHasNoPrice: {
-      accepted: [loraOf(), modelOf({ price: { perImageMicroCredits: 0 } })],
-      refused: [loraOf({ price: { perImageMicroCredits: 1 } })],
+      accepted: [
+        loraOf(),
+        loraOf({ price: { flatMicroCredits: 0, perMegapixelStepMicroCredits: 0 } }),
+        modelOf({ price: { perImageMicroCredits: 0 } }),
+      ],
+      refused: rates.map((rate) => loraOf({ price: { [rate]: 1 } })),
     },
     loraHasNoGpus: {
       accepted: [loraOf(), modelOf({ resources: someGpus(0) })],
@@ -128,6 +138,12 @@ export const modelExamples: ExamplesOf<typeof modelRules> = {
     claimGoesWithType: member('Claim'),
     imageGoesWithType: member('Image'),
     fetchGoesWithType: member('Fetch'),
+  },
+  'spec.price': {
+    someRate: {
+      accepted: rates.map((rate) => modelOf({ price: { [rate]: 0 } })),
+      refused: [modelOf({ price: {} })],
+    },
   },
   'spec.sizes.width': {
     minUpToMax: {

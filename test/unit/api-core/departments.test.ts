@@ -9,6 +9,7 @@ import {
   type DepartmentField,
   departmentFields,
   differingFields,
+  flattenDepartment,
   mayEditField,
 } from '../../../src/shared/domain/department.ts'
 import { isModelAllowed } from '../../../src/shared/domain/known-model.ts'
@@ -26,6 +27,7 @@ describe('an edit of a department', () => {
     'managedBy',
     'allowedModels',
     'downloadRecipe',
+    'monthlyBudget',
   ]
 
   it('takes what is said and leaves the rest', () => {
@@ -40,6 +42,20 @@ describe('an edit of a department', () => {
     expect(narrowed.allowedModels).toEqual([])
     expect(editedValues(narrowed, {}).allowedModels).toEqual([])
     expect(editedValues(narrowed, { allowedModels: null }).allowedModels).toBeNull()
+  })
+
+  it('sets a monthly budget, keeps it and takes it away', () => {
+    const values = newValues(newDepartment.parse({ name, displayName: 'Vision' }))
+    expect(values.monthlyBudget).toBeNull()
+    const change = departmentChange.parse({
+      monthlyBudget: { credits: '2.5', carryOver: 'NextMonth' },
+    })
+    const edited = editedValues(values, change)
+    expect(edited.monthlyBudget).toEqual({ microCredits: 2_500_000, carryOver: 'NextMonth' })
+    expect(differingFields(values, edited)).toEqual(['monthlyBudget'])
+    expect(flattenDepartment(edited).monthlyBudget).toBe('2.5 NextMonth')
+    expect(editedValues(edited, { weight: 2 }).monthlyBudget).toEqual(edited.monthlyBudget)
+    expect(editedValues(edited, { monthlyBudget: null }).monthlyBudget).toBeNull()
   })
 
   it('is a super admin’s, or an admin’s for what is inside the department', () => {
@@ -66,7 +82,7 @@ describe('an edit of a department', () => {
 
   it('is refused where the platform manages, but not of what the resource lacks', () => {
     const wish = { role: 'super_admin', isPlatforms: true } as const
-    expect(refusalOfEdit({ ...wish, fields: ['allowedModels', 'downloadRecipe'] })).toBeNull()
+    expect(refusalOfEdit({ ...wish, fields: ['allowedModels', 'monthlyBudget'] })).toBeNull()
     expect(refusalOfEdit({ ...wish, fields: ['weight', 'downloadRecipe'] })).toMatchObject({
       code: 'department.managed_by_platform',
       fields: [{ path: '/weight' }],
@@ -86,6 +102,12 @@ describe('an edit of a department', () => {
     ['an object for a text', { displayName: { $gt: '' } }],
     ['a model of no valid name', { allowedModels: ['../x'] }],
     ['an unknown recipe policy', { downloadRecipe: 'Never' }],
+    ['a budget of nothing', { monthlyBudget: { credits: '0.0', carryOver: 'None' } }],
+    ['a budget below nothing', { monthlyBudget: { credits: '-1', carryOver: 'None' } }],
+    ['a budget over all', { monthlyBudget: { credits: '1000000', carryOver: 'None' } }],
+    ['a budget as a number', { monthlyBudget: { credits: 5, carryOver: 'None' } }],
+    ['a budget that says nothing of what is left', { monthlyBudget: { credits: '5' } }],
+    ['an unknown carry-over', { monthlyBudget: { credits: '5', carryOver: 'Always' } }],
   ])('does not take %s', (_what, body) => {
     expect(departmentChange.safeParse(body).success).toBe(false)
   })

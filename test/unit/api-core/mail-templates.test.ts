@@ -5,6 +5,10 @@ import { languages } from '../../../src/shared/wire/text.ts'
 
 const name = '<script>alert("Mina & co")</script>'
 const department = "O'Brien <b>"
+const expiring = [
+  { credits: '2.5', time: '2026-11-24 09:00 UTC' },
+  { credits: '100', time: '2026-11-30 00:00 UTC' },
+]
 /** One of each; the type below asks for those that are missing. */
 const contents: { readonly [Content in MailContent as Content['template']]: Content } = {
   SignUpCode: { template: 'SignUpCode', code: '049213', minutes: 10 },
@@ -20,6 +24,9 @@ const contents: { readonly [Content in MailContent as Content['template']]: Cont
   Invited: { template: 'Invited', token: 'in_a&b_x/y', department, days: 7 },
   SessionReuse: { template: 'SessionReuse' },
   IdentityLinked: { template: 'IdentityLinked', issuer: 'https://id.example/<realm>' },
+  BudgetUsed: { template: 'BudgetUsed', department, percent: '80', month: '2026-11' },
+  CreditsExpire: { template: 'CreditsExpire', department, lots: expiring },
+  DepartmentCreditsExpire: { template: 'DepartmentCreditsExpire', department, lots: expiring },
 }
 const publicUrl = 'https://atelier.example'
 const cases = Object.values(contents).flatMap((content) =>
@@ -31,7 +38,7 @@ describe.each(cases)('$name', ({ content, language }) => {
   const { subject, text, html } = renderMail(content, { language, publicUrl })
   const values = Object.entries(content)
     .filter(([key]) => key !== 'template')
-    .map(([, value]) => String(value))
+    .flatMap(([, value]) => textsOf(value))
 
   test('has a subject, a text and a page, complete and in its language', () => {
     for (const part of [subject, text, html]) {
@@ -75,6 +82,12 @@ test('an invitation links to the console with its token', () => {
 test.each(['constructor', 'toString', 'Later', ''])('%j is no template', (template) => {
   expect(isKnownTemplate(template)).toBe(false)
 })
+
+/** Every value on its own, also those of a list. */
+function textsOf(value: unknown): readonly string[] {
+  if (typeof value !== 'object' || value === null) return [String(value)]
+  return Object.values(value).flatMap(textsOf)
+}
 
 const lettersOf = (form: string): string => form.replace(/[\s:]+|-- /g, '')
 

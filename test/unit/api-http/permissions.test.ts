@@ -52,7 +52,12 @@ const holders: Readonly<Record<Permission, readonly Role[]>> = {
   'departments.create': superAdmin,
   'settings.read': superAdmin,
   'settings.update': superAdmin,
+  'credits.read': members,
+  'credits.request': members,
+  'credits.distribute': admins,
+  'credits.revoke': admins,
   'credits.issue': superAdmin,
+  'credits.adjust': superAdmin,
   'system.audit': superAdmin,
 }
 

@@ -121,6 +121,7 @@ describe('a move', () => {
   ] as const)('of a %s with keepRole %s makes a %s', (role, keepRole, after) => {
     const decision = decideMove(person({ role }), { department: 'research', keepRole })
     expect(decision?.set).toEqual({ department: 'research', role: after })
+    expect(decision?.follows).toContainEqual({ kind: 'ReturnCredits' })
   })
 
   test('to where they are changes nothing, not even an admin', () => {
@@ -154,6 +155,11 @@ describe('a state', () => {
     expect(() => decideEnabling(deleted)).toThrow(refused(/removed/))
     expect(() => decideDisabling(deleted)).toThrow(refused(/removed/))
     expect(() => decideProfile(deleted, { name: 'Again' })).toThrow(refused(/removed/))
+  })
+
+  test('deletion gives the credits back to the department', () => {
+    expect(decideDeletion(person())?.follows).toContainEqual({ kind: 'ReturnCredits' })
+    expect(decideDisabling(person())?.follows).not.toContainEqual({ kind: 'ReturnCredits' })
   })
 
   test('deletion leaves a tombstone, and a repeat has nothing to decide', () => {

@@ -49,6 +49,7 @@ describe('a person for whom a task fails', () => {
       },
       identities: { listOf: async () => [], release: async () => true },
       sessions: { endAll: async ({ userId }) => await serve(userId) },
+      accounts: { recall: async () => ({ kind: 'Moved', microCredits: 0, sent: null }) },
       mailer: { send: async () => undefined },
       notifier: { notify: async () => undefined },
       log,

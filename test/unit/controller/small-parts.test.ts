@@ -39,18 +39,33 @@ describe('the memory of holds', () => {
   } as const
   const held = { kind: 'Answered', value: { ...waiting.value, state: 'Held' } } as const
 
-  it('asks again after 5 s, then less and less often, at least every minute', () => {
+  it('asks again after 5 s, then less often, and every 15 s at least', () => {
     const holds = new HoldMemory()
     const pauses: number[] = []
     let nowMs = 0
-    for (let count = 0; count < 6; count += 1) {
+    for (let count = 0; count < 4; count += 1) {
       const { askAgainMs } = holds.remember(job, waiting, nowMs)
       pauses.push(askAgainMs - nowMs)
       expect(holds.recall(job, askAgainMs - 1)).toBeDefined()
       expect(holds.recall(job, askAgainMs)).toBeUndefined()
       nowMs = askAgainMs
     }
-    expect(pauses).toEqual([5000, 10_000, 20_000, 40_000, 60_000, 60_000])
+    expect(pauses).toEqual([5000, 10_000, 15_000, 15_000])
+  })
+
+  it.each([
+    [1500, 30_000],
+    [10_000, 60_000],
+  ])('asks for %i jobs at most 50 times a second, and each of them every %i ms', (jobs, maxMs) => {
+    const holds = new HoldMemory()
+    for (let index = 0; index < jobs; index += 1) {
+      holds.remember({ key: `vision/job-${index}`, uid: 'a' }, waiting, 0)
+    }
+    const pauses = [1, 2, 3, 4].map(() => {
+      const key = { key: 'vision/job-0', uid: 'a' }
+      return holds.remember(key, waiting, 0).askAgainMs
+    })
+    expect(pauses).toEqual([10_000, 20_000, Math.min(40_000, maxMs), maxMs])
   })
 
   it('asks a silent api sooner', () => {

@@ -1,46 +1,20 @@
 import { unreachable } from '../../../shared/assert.ts'
 import type { Account } from '../../../shared/domain/account.ts'
 import {
-  type Ending,
-  endings,
-  type Entry,
-  chargedBy,
-  entryId,
-} from '../../../shared/domain/account-entry.ts'
-import {
   endHold,
   type HoldCap,
   holdCredits,
-  issueCredits,
   lapseCredits,
 } from '../../../shared/domain/account-change.ts'
-import type { EndOutcome, HoldOutcome, Issue, IssueOutcome } from './outcomes.ts'
-import { entryIdsOf } from './store.ts'
-import type { AccountOperation, Decision, Facts } from './writer.ts'
-
-/** The pure parts of each account operation: a repeat finds the entry of its first effect. */
-export function issueOperation(issue: Issue): AccountOperation<IssueOutcome> {
-  const id = `issue:${issue.issueId}`
-  return {
-    accountId: issue.accountId,
-    entryIds: [id],
-    decide: ({ account, past, context }) => {
-      const earlier = past.get(id)
-      if (earlier !== undefined) return unchanged(repeatOf(earlier, account, issue))
-      const change = issueCredits(account, issue, context)
-      return { outcome: { kind: 'Issued', timeMs: change.entry.timeMs }, change }
-    },
-  }
-}
-
-/** A lot that is spent or lapsed cannot be compared by its expiry any more. */
-function repeatOf(earlier: Entry, { lots }: Account, issue: Issue): IssueOutcome {
-  const lot = lots.find(({ id }) => id === issue.issueId)
-  const isSameAmount = earlier.postings[0]?.microCredits === issue.microCredits
-  const isSameExpiry = lot === undefined || lot.expiresMs === issue.expiresMs
-  if (!isSameAmount || !isSameExpiry) return { kind: 'Mismatch' }
-  return { kind: 'Issued', timeMs: earlier.timeMs }
-}
+import {
+  chargedBy,
+  type Ending,
+  endings,
+  type Entry,
+  entryId,
+} from '../../../shared/domain/account-entry.ts'
+import { type AccountOperation, type Decision, type Facts, unchanged } from './operation.ts'
+import type { EndOutcome, HoldOutcome } from './outcomes.ts'
 
 export type JobCredits = {
   readonly accountId: string
@@ -50,9 +24,14 @@ export type JobCredits = {
 
 export type HoldWish = JobCredits & { readonly cap?: HoldCap | undefined }
 
+/** The pure parts of what jobs do to an account. */
 export function holdOperation(request: HoldWish): AccountOperation<HoldOutcome> {
   const { accountId, jobId } = request
-  return { accountId, entryIds: entryIdsOf(jobId), decide: (facts) => decideHold(facts, request) }
+  return {
+    accountId,
+    entryIds: endingIdsOf(jobId),
+    decide: (facts) => decideHold(facts, request),
+  }
 }
 
 function decideHold({ account, past, context }: Facts, request: HoldWish): Decision<HoldOutcome> {
@@ -76,7 +55,7 @@ export function endOperation(ending: Ending, request: JobCredits): AccountOperat
   const { accountId, jobId, microCredits } = request
   return {
     accountId,
-    entryIds: entryIdsOf(jobId),
+    entryIds: endingIdsOf(jobId),
     decide: ({ account, past, context }) => {
       const decision = endHold(account, { jobId, ending, microCredits }, context)
       if (decision.kind === 'NoHold') return unchanged(endingOf(past, jobId) ?? { kind: 'Unknown' })
@@ -89,12 +68,20 @@ export function endOperation(ending: Ending, request: JobCredits): AccountOperat
 export function lapseOperation(accountId: string): AccountOperation<boolean> {
   return {
     accountId,
-    entryIds: [],
+    entryIds: () => [],
     decide: ({ account, context }) => {
       const change = lapseCredits(account, context)
       return { outcome: change !== null, change }
     },
   }
+}
+
+/** An open hold says by itself that nothing has ended it: then there is nothing to look up. */
+function endingIdsOf(jobId: string) {
+  return ({ holds }: Account) =>
+    holds.some((hold) => hold.jobId === jobId)
+      ? []
+      : endings.map((ending) => entryId(jobId, ending))
 }
 
 const pastTense = { Settle: 'Settled', Void: 'Voided', Expire: 'Expired' } as const
@@ -107,8 +94,4 @@ function endingOf(past: ReadonlyMap<string, Entry>, jobId: string): EndOutcome |
     }
   }
   return null
-}
-
-function unchanged<Outcome>(outcome: Outcome): Decision<Outcome> {
-  return { outcome, change: null }
 }

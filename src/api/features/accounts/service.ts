@@ -1,20 +1,31 @@
 import { accountIdOf, type Caller } from '../../../shared/domain/caller.ts'
 import type { HoldCap } from '../../../shared/domain/account-change.ts'
-import { type Ending, type Hash } from '../../../shared/domain/account-entry.ts'
-import { usableLots } from '../../../shared/domain/account.ts'
+import type { Ending, Entry, Hash } from '../../../shared/domain/account-entry.ts'
+import { recipientsOf } from '../../../shared/domain/account-movement.ts'
+import { sumOf, usableLots } from '../../../shared/domain/account.ts'
 import { requirePermission } from '../../../shared/domain/permissions.ts'
 import { AppError } from '../../../shared/errors.ts'
 import type { Clock } from '../../../shared/clock.ts'
+import { endOperation, holdOperation, type JobCredits, lapseOperation } from './decisions.ts'
 import {
-  endOperation,
-  holdOperation,
+  adjustOperation,
   issueOperation,
-  type JobCredits,
-  lapseOperation,
-} from './decisions.ts'
-import type { EndOutcome, HoldOutcome, Issue } from './outcomes.ts'
+  recallOperation,
+  receiveOperation,
+  transferOperation,
+} from './movements.ts'
+import type {
+  Adjustment,
+  AdjustOutcome,
+  EndOutcome,
+  HoldOutcome,
+  Issue,
+  Recall,
+  Transfer,
+  TransferOutcome,
+} from './outcomes.ts'
 import type { AccountStore } from './store.ts'
-import { openAccountWriter } from './writer.ts'
+import { type AccountWriter, openAccountWriter } from './writer.ts'
 
 export type { EndOutcome, HoldOutcome, Issue } from './outcomes.ts'
 
@@ -33,9 +44,21 @@ export type AccountService = {
   readonly balanceOf: (accountId: string) => Promise<Balance>
   /**
    * Creates credits on an account. Idempotent by id: a repeat tells when the first was. Errors:
-   * `idempotency.mismatch` when the id was used for another amount or expiry.
+   * `idempotency.mismatch` when the id was used for another amount or expiry,
+   * `credits.too_many_lots`.
    */
   readonly issue: (issue: Issue) => Promise<Balance & { readonly issueTimeMs: number }>
+  /**
+   * Moves free credits to other accounts or back to the system, all or nothing; they keep their
+   * expiry. What was moved has arrived when it returns. Idempotent by id.
+   */
+  readonly transfer: (transfer: Transfer) => Promise<TransferOutcome>
+  /** The same with as much as is free, up to a maximum. */
+  readonly recall: (recall: Recall) => Promise<TransferOutcome>
+  /** Gives back what an entry charged or let lapse, once per entry. */
+  readonly adjust: (adjustment: Adjustment) => Promise<AdjustOutcome>
+  /** Takes in what another account sent; for the relay. */
+  readonly receive: (accountId: string, sent: Entry) => Promise<void>
   readonly hold: (accountId: string, jobId: string, microCredits: number) => Promise<HoldOutcome>
   /** The same, unless its owner has as many open jobs as the cap allows. */
   readonly holdWithin: (cap: HoldCap, wish: JobCredits) => Promise<HoldOutcome>
@@ -43,8 +66,10 @@ export type AccountService = {
   readonly settle: (accountId: string, jobId: string, microCredits: number) => Promise<EndOutcome>
   readonly void: (accountId: string, jobId: string) => Promise<EndOutcome>
   readonly expire: (accountId: string, jobId: string) => Promise<EndOutcome>
-  /** Takes away what has lapsed on one account; returns how many lots. */
-  readonly lapse: (accountId: string) => Promise<number>
+  /** Takes away what has lapsed on one account; false when nothing has. */
+  readonly lapse: (accountId: string) => Promise<boolean>
+  /** Resolves when nothing waits to be written. */
+  readonly idle: () => Promise<void>
 }
 
 export type AccountServiceDeps = {
@@ -73,7 +98,15 @@ export function openAccountService(deps: AccountServiceDeps): AccountService {
     issue: async (issue) => {
       const outcome = await writer.run(issueOperation(issue))
       if (outcome.kind === 'Mismatch') throw reusedIssue()
+      if (outcome.kind === 'TooManyLots') throw tooManyLots()
       return { ...(await balanceOf(issue.accountId)), issueTimeMs: outcome.timeMs }
+    },
+    transfer: async (transfer) =>
+      await deliver(writer, await writer.run(transferOperation(transfer))),
+    recall: async (recall) => await deliver(writer, await writer.run(recallOperation(recall))),
+    adjust: async (adjustment) => await writer.run(adjustOperation(adjustment)),
+    receive: async (accountId, sent) => {
+      await writer.run(receiveOperation(accountId, sent))
     },
     hold: async (accountId, jobId, microCredits) =>
       await writer.run(holdOperation({ accountId, jobId, microCredits })),
@@ -81,25 +114,33 @@ export function openAccountService(deps: AccountServiceDeps): AccountService {
     settle: end('Settle'),
     void: async (accountId, jobId) => await end('Void')(accountId, jobId),
     expire: async (accountId, jobId) => await end('Expire')(accountId, jobId),
-    lapse: async (accountId) => {
-      let lots = 0
-      while (await writer.run(lapseOperation(accountId))) lots += 1
-      return lots
-    },
+    lapse: async (accountId) => await writer.run(lapseOperation(accountId)),
+    idle: writer.idle,
   }
+}
+
+/** The second half of a transfer, at once; after a crash here the relay does it. */
+async function deliver(writer: AccountWriter, outcome: TransferOutcome): Promise<TransferOutcome> {
+  if (outcome.kind !== 'Moved' || outcome.sent === null) return outcome
+  const { sent } = outcome
+  await Promise.all(recipientsOf(sent).map((id) => writer.run(receiveOperation(id, sent))))
+  return outcome
 }
 
 function reusedIssue(): AppError {
   return new AppError('idempotency.mismatch', 'this key issued another amount or expiry before')
 }
 
+function tooManyLots(): AppError {
+  return new AppError('credits.too_many_lots', 'wait until some lots are used up or have lapsed')
+}
+
 /** `available` leaves out lots that have lapsed but are still to be booked off. */
 async function readBalance({ store, clock }: AccountServiceDeps, id: string): Promise<Balance> {
   const { account } = await store.read(id)
-  const usable = usableLots(account, clock.nowMs())
   return {
     accountId: id,
-    availableMicroCredits: usable.reduce((total, lot) => total + lot.microCredits, 0),
+    availableMicroCredits: sumOf(usableLots(account, clock.nowMs())),
     heldMicroCredits: account.totals.held,
     spentMicroCredits: account.totals.spent,
   }

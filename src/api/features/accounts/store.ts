@@ -1,41 +1,65 @@
 import type { Database } from '../../../platform/mongo/database.ts'
 import type { Documents } from '../../../platform/mongo/documents.ts'
 import { type Account, assertSound, emptyAccount } from '../../../shared/domain/account.ts'
-import { type Entry, endings, entryId } from '../../../shared/domain/account-entry.ts'
+import type { Entry } from '../../../shared/domain/account-entry.ts'
 
 /** What lies in the database: the account and the entries that the relay has not written yet. */
 export type AccountDocument = Account & { readonly outbox: readonly Entry[] }
 
-/** What an account reads like at one moment: the value and how past jobs ended. */
+/** What an account reads like at one moment. */
 export type AccountSnapshot = {
   readonly account: Account
   readonly outbox: readonly Entry[]
   readonly isNew: boolean
 }
 
+export type AccountWrite = {
+  readonly before: AccountSnapshot
+  readonly account: Account
+  /**
+   * All of it. To leave an entry out that lies in the collection is right, to name one again that
+   * somebody dropped meanwhile does no harm, and new ones come only with a new `seq`.
+   */
+  readonly outbox: readonly Entry[]
+}
+
 export type AccountStore = {
   readonly read: (accountId: string) => Promise<AccountSnapshot>
-  /** One compare-and-set: false when somebody else changed the account since `read`. */
-  readonly write: (
-    before: AccountSnapshot,
-    account: Account,
-    entries: readonly Entry[],
-  ) => Promise<boolean>
+  readonly readMany: (
+    accountIds: readonly string[],
+  ) => Promise<ReadonlyMap<string, AccountSnapshot>>
   /**
-   * Entries with these ids, wherever they are. Read the account before: an entry leaves the outbox
-   * only after it lies in the collection.
+   * One compare-and-set each, of different accounts. The ids of those that are known to be written:
+   * of any other, only another read can tell.
+   */
+  readonly write: (writes: readonly AccountWrite[]) => Promise<ReadonlySet<string>>
+  /**
+   * Entries with these ids, in the collection or in the outboxes of the snapshots. Read the
+   * accounts before: an entry leaves the outbox only after it lies in the collection.
    */
   readonly findEntries: (
-    snapshot: AccountSnapshot,
+    snapshots: readonly AccountSnapshot[],
     ids: readonly string[],
   ) => Promise<ReadonlyMap<string, Entry>>
   /** Accounts whose outbox is not empty. */
   readonly findUnrelayed: (limit: number) => Promise<readonly AccountDocument[]>
   /** False when an id is taken by another entry: two different facts claim one name. */
   readonly insertEntries: (added: readonly Entry[]) => Promise<boolean>
-  readonly dropFromOutbox: (accountId: string, ids: readonly string[]) => Promise<void>
+  /** Ids of entries by the id of the account. */
+  readonly dropFromOutboxes: (relayed: ReadonlyMap<string, readonly string[]>) => Promise<void>
   readonly page: (afterId: string, limit: number) => Promise<readonly AccountDocument[]>
+  /** The accounts of one department: its own and those of everybody who was ever a member. */
+  readonly pageOfDepartment: (
+    department: string,
+    page: { readonly afterId: string; readonly limit: number },
+  ) => Promise<readonly AccountDocument[]>
+  /** In order of `seq`, at most 1,000. */
   readonly entriesOf: (accountId: string, afterSeq: number) => Promise<readonly Entry[]>
+  /** Newest first: those with a smaller `seq`. */
+  readonly entriesBefore: (
+    accountId: string,
+    page: { readonly beforeSeq: number; readonly limit: number },
+  ) => Promise<readonly Entry[]>
 }
 
 const entriesPerPage = 1000
@@ -45,31 +69,48 @@ export function openAccountStore(database: Database): AccountStore {
   const entries = database.documents<Entry>('entries')
   return {
     read: async (accountId) => toSnapshot(accountId, await accounts.findById(accountId)),
-    write: async (before, account, added) => await write(accounts, before, { account, added }),
-    findEntries: async (snapshot, ids) => {
+    readMany: async (ids) => await readMany(accounts, ids),
+    write: async (writes) => await write(accounts, writes),
+    findEntries: async (snapshots, ids) => {
+      if (ids.length === 0) return new Map()
       const stored = await entries.find({ _id: { $in: [...ids] } }, { limit: ids.length })
-      const wanted = snapshot.outbox.filter(({ _id }) => ids.includes(_id))
-      return new Map([...stored, ...wanted].map((entry) => [entry._id, entry]))
+      const asked = new Set(ids)
+      const waiting = snapshots.flatMap(({ outbox }) => outbox).filter(({ _id }) => asked.has(_id))
+      return new Map([...stored, ...waiting].map((entry) => [entry._id, entry]))
     },
     findUnrelayed: async (limit) =>
       await accounts.find({ 'outbox.0': { $exists: true } }, { limit }),
     insertEntries: async (added) => await insertOnce(entries, added),
-    dropFromOutbox: async (accountId, ids) => {
-      const change = { $pull: { outbox: { _id: { $in: [...ids] } } } }
-      await accounts.update({ _id: accountId }, change)
+    dropFromOutboxes: async (relayed) => {
+      const updates = [...relayed].map(([_id, ids]) => {
+        return { filter: { _id }, change: { $pull: { outbox: { _id: { $in: [...ids] } } } } }
+      })
+      await accounts.updateEach(updates)
     },
     page: async (afterId, limit) =>
       await accounts.find({ _id: { $gt: afterId } }, { sort: { _id: 1 }, limit }),
+    pageOfDepartment: async (department, { afterId, limit }) => {
+      const ofMembers = { _id: { $gte: `member:${department}:`, $lt: `member:${department};` } }
+      const filter = { $or: [{ _id: `department:${department}` }, ofMembers] }
+      const after = { _id: { $gt: afterId } }
+      return await accounts.find({ $and: [filter, after] }, { sort: { _id: 1 }, limit })
+    },
     entriesOf: async (accountId, afterSeq) => {
       const filter = { accountId, seq: { $gt: afterSeq } }
       return await entries.find(filter, { sort: { seq: 1 }, limit: entriesPerPage })
     },
+    entriesBefore: async (accountId, { beforeSeq, limit }) => {
+      const filter = { accountId, seq: { $lt: beforeSeq } }
+      return await entries.find(filter, { sort: { seq: -1 }, limit })
+    },
   }
 }
 
-/** Ids of all entries that one job can have. */
-export function entryIdsOf(jobId: string): readonly string[] {
-  return [entryId(jobId, 'Hold'), ...endings.map((ending) => entryId(jobId, ending))]
+async function readMany(accounts: Documents<AccountDocument>, ids: readonly string[]) {
+  if (ids.length === 0) return new Map<string, AccountSnapshot>()
+  const found = await accounts.find({ _id: { $in: [...ids] } }, { limit: ids.length })
+  const byId = new Map(found.map((document) => [document._id, document]))
+  return new Map(ids.map((id) => [id, toSnapshot(id, byId.get(id) ?? null)]))
 }
 
 function toSnapshot(accountId: string, found: AccountDocument | null): AccountSnapshot {
@@ -78,26 +119,29 @@ function toSnapshot(accountId: string, found: AccountDocument | null): AccountSn
   return { account: assertSound(account), outbox, isNew: false }
 }
 
-type Written = { readonly account: Account; readonly added: readonly Entry[] }
-
-/** `$push` instead of a whole outbox: the relay may be pulling from it at the same time. */
 async function write(
   accounts: Documents<AccountDocument>,
-  before: AccountSnapshot,
-  { account, added }: Written,
-): Promise<boolean> {
-  assertSound(account)
-  if (before.isNew) return await accounts.insert({ ...account, outbox: added })
-  const { _id, ...fields } = account
-  return await accounts.update(
-    { _id, seq: before.account.seq },
-    { $set: fields, $push: { outbox: { $each: [...added] } } },
-  )
+  writes: readonly AccountWrite[],
+): Promise<ReadonlySet<string>> {
+  for (const { account } of writes) assertSound(account)
+  const added = writes.filter(({ before }) => before.isNew)
+  const changed = writes.filter(({ before }) => !before.isNew)
+  const updates = changed.map(({ before, account: { _id, ...fields }, outbox }) => {
+    return { filter: { _id, seq: before.account.seq }, change: { $set: { ...fields, outbox } } }
+  })
+  const written = new Set<string>()
+  if ((await accounts.updateEach(updates)) === changed.length) {
+    for (const { account } of changed) written.add(account._id)
+  }
+  for (const { account, outbox } of added) {
+    if (await accounts.insert({ ...account, outbox })) written.add(account._id)
+  }
+  return written
 }
 
 /** Entries that are there already were written by another relay, or by this one before a crash. */
 async function insertOnce(entries: Documents<Entry>, added: readonly Entry[]): Promise<boolean> {
-  if (await entries.insertMissing(added)) return true
+  if (added.length === 0 || (await entries.insertMissing(added))) return true
   const ids = added.map(({ _id }) => _id)
   const stored = await entries.find({ _id: { $in: ids } }, { limit: ids.length })
   const hashes = new Map(stored.map(({ _id, hash }) => [_id, hash]))

@@ -105,4 +105,5 @@ const noLimits = {
 export const rowOnly = {
   allowedModels: defaultDepartment.allowedModels,
   downloadRecipe: defaultDepartment.downloadRecipe,
+  monthlyBudget: defaultDepartment.monthlyBudget,
 } as const

@@ -1,3 +1,4 @@
+import type { MonthlyBudget } from '../../../shared/domain/budget.ts'
 import {
   defaultDepartment,
   type DepartmentField,
@@ -7,6 +8,7 @@ import {
   mayEditField,
 } from '../../../shared/domain/department.ts'
 import type { Role } from '../../../shared/domain/permissions.ts'
+import { parseCredits } from '../../../shared/domain/price.ts'
 import { AppError, type ErrorCode } from '../../../shared/errors.ts'
 import type {
   DepartmentChangeRequest,
@@ -31,7 +33,14 @@ export function editedValues(values: DepartmentValues, edit: Edit): DepartmentVa
     managedBy: edit.managedBy ?? values.managedBy,
     allowedModels: edit.allowedModels === undefined ? values.allowedModels : edit.allowedModels,
     downloadRecipe: edit.downloadRecipe ?? values.downloadRecipe,
+    monthlyBudget:
+      edit.monthlyBudget === undefined ? values.monthlyBudget : readBudget(edit.monthlyBudget),
   }
+}
+
+function readBudget(budget: NonNullable<Edit['monthlyBudget']> | null): MonthlyBudget | null {
+  if (budget === null) return null
+  return { microCredits: parseCredits(budget.credits), carryOver: budget.carryOver }
 }
 
 /** A null in the edit takes the limit away; absent ones are not stored at all. */

@@ -111,7 +111,7 @@ function registerWrites(app: ApiApp, departments: DepartmentService): void {
         summary: 'Change a department',
         description:
           'Admins change name, models, recipes and the running cap per person of their own ' +
-          'department; weight and the other caps are for super admins. What the platform team ' +
+          'department; weight, budget and the other caps are for super admins. What the platform team ' +
           'manages in the custom resource is refused here.',
         params: departmentParams,
         body: departmentChange,

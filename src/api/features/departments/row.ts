@@ -77,6 +77,8 @@ export function newDepartmentRow(from: NewDepartment): DepartmentRow {
 
 /** The values alone. */
 export function valuesOf(row: DepartmentRow): DepartmentValues {
-  const { displayName, weight, namespace, limits, managedBy, allowedModels, downloadRecipe } = row
-  return { displayName, weight, namespace, limits, managedBy, allowedModels, downloadRecipe }
+  const { displayName, weight, namespace, limits, managedBy } = row
+  const { allowedModels, downloadRecipe, monthlyBudget } = row
+  const ofResource = { displayName, weight, namespace, limits, managedBy }
+  return { ...ofResource, allowedModels, downloadRecipe, monthlyBudget }
 }

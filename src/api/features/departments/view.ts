@@ -1,5 +1,6 @@
 import type { Department } from '../../../shared/crd/department.ts'
-import type { DepartmentView, MemberView } from '../../../shared/wire/departments.ts'
+import { formatCredits } from '../../../shared/domain/price.ts'
+import type { BudgetView, DepartmentView, MemberView } from '../../../shared/wire/departments.ts'
 import type { UserRow } from '../users/store.ts'
 import type { DepartmentRow } from './row.ts'
 
@@ -18,11 +19,17 @@ export function toDepartmentView(
     managedBy: row.managedBy,
     allowedModels: row.allowedModels === null ? null : [...row.allowedModels],
     downloadRecipe: row.downloadRecipe,
+    monthlyBudget: toBudgetView(row.monthlyBudget),
     resource: resourceState(row, resource),
     revision: row.revision,
     creationTime: new Date(row.creationTimeMs).toISOString(),
     updateTime: new Date(row.updateTimeMs).toISOString(),
   }
+}
+
+export function toBudgetView(budget: DepartmentRow['monthlyBudget']): BudgetView | null {
+  if (budget === null) return null
+  return { credits: formatCredits(budget.microCredits), carryOver: budget.carryOver }
 }
 
 function resourceState(

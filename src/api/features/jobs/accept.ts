@@ -1,9 +1,8 @@
 import { assert, unreachable } from '../../../shared/assert.ts'
-import { accountLimits } from '../../../shared/domain/account.ts'
 import { formatCredits } from '../../../shared/domain/price.ts'
 import { AppError, isAppError } from '../../../shared/errors.ts'
 import type { AccountService, HoldOutcome } from '../accounts/service.ts'
-import { holdCapOf, overCap, retryAfterSeconds } from './job-caps.ts'
+import { holdCapOf, overCap, queueFull } from './job-caps.ts'
 import type { JobRow } from './row.ts'
 import type { JobStore } from './store.ts'
 
@@ -81,14 +80,6 @@ function refusalOf(row: JobRow, outcome: Refusal): AppError {
     default:
       return unreachable(outcome)
   }
-}
-
-/** An account that is full has exactly as many holds as it may have. */
-function queueFull(): AppError {
-  const { openHoldsMax: limit } = accountLimits
-  const message = `${limit} jobs of this account are open; no more are allowed`
-  const details = { limit, count: limit }
-  return new AppError('credits.queue_full', message, { details, retryAfterSeconds })
 }
 
 /** The id is spent: its hold has ended, so no job can ever run under it. */

@@ -10,7 +10,7 @@ import type { AccountService } from '../accounts/service.ts'
 import { type DepartmentMemory, jobPolicyOf, modelUserOf } from '../departments/remember.ts'
 import { recordUid } from './dispatch.ts'
 import { inputErrors, type InputReaders } from './inputs.ts'
-import { newAppliedRow, priceOf } from './new-row.ts'
+import { newAppliedRow, priceOf, priceTooHigh } from './new-row.ts'
 import { isTerminal, type JobRow } from './row.ts'
 import { openStates } from './store.ts'
 
@@ -77,7 +77,10 @@ async function check(deps: HoldDeps, { spec }: HoldRequest) {
   const { parameters } = resolution
   const errors = await inputErrors(deps, { owner, inputs, parameters })
   if (errors.length > 0) return { ...invalid(spec.parameters, errors), inputs }
-  return { parameters, price: priceOf(spec.task, parameters, model), inputs, refusal: null }
+  const price = priceOf(spec.task, parameters, model)
+  if (price === null) return { ...invalid(spec.parameters, [priceTooHigh]), inputs }
+  const { microCredits, images, basis } = price
+  return { parameters, price: { microCredits, images, basis }, inputs, refusal: null }
 }
 
 const noModel = { path: 'modelRef.name', message: 'there is no such model for this department' }

@@ -3,9 +3,9 @@ import type { Condition } from '../../../shared/crd/common.ts'
 import type { Output } from '../../../shared/crd/generation-job.ts'
 import { parseArtifactKey } from '../../../shared/domain/job-artifact.ts'
 import type { StatusFacts } from '../../../shared/domain/job-status.ts'
-import { chargeDelivered } from '../../../shared/domain/price.ts'
+import { chargeFor } from '../../../shared/domain/price.ts'
 import type { AccountService, EndOutcome } from '../accounts/service.ts'
-import type { AttemptStore } from './attempts.ts'
+import { type AttemptStore, readAttempt } from './attempts.ts'
 import type { JobEvents } from './events.ts'
 import { keepUntilOf } from './retention.ts'
 import type { HoldState, JobRow } from './row.ts'
@@ -41,7 +41,7 @@ export async function finishJob(
 ): Promise<JobRow | null> {
   const claimed = ending.outputs ?? (await outputsOf(deps.attempts, row._id, ending.attempt))
   const outputs = await delivered(deps.objects, row._id, claimed)
-  const outcome = await endHold(deps.accounts, row, outputs)
+  const outcome = await endHold(deps, row, { ending, outputs })
   const { state, reason, message, conditions, attempt, startTimeMs, completionTimeMs } = ending
   const finished = await deps.store.change(
     row._id,
@@ -96,13 +96,34 @@ async function delivered(
   return found
 }
 
-/** Delivered pictures are charged; without any the hold is voided. */
-async function endHold(
-  accounts: AccountService,
-  row: JobRow,
-  outputs: readonly Output[],
-): Promise<EndOutcome> {
-  const images = outputs.filter(({ contentType }) => contentType.startsWith('image/')).length
-  if (images === 0) return await accounts.void(row.accountId, row._id)
-  return await accounts.settle(row.accountId, row._id, chargeDelivered(row.price, images))
+type Ended = { readonly ending: Ending; readonly outputs: readonly Output[] }
+
+/** What was done is charged; when nothing was, the hold is voided. */
+async function endHold(deps: FinishDeps, row: JobRow, ended: Ended): Promise<EndOutcome> {
+  const images = ended.outputs.filter(({ contentType }) => contentType.startsWith('image/')).length
+  const stepsDone = await chargedSteps(deps.attempts, row, ended.ending)
+  const microCredits = chargeFor(row.price, { images, stepsDone })
+  const { accountId, _id: jobId } = row
+  if (images === 0 && microCredits === 0) return await deps.accounts.void(accountId, jobId)
+  return await deps.accounts.settle(accountId, jobId, microCredits)
+}
+
+/**
+ * Model calls that count beyond delivered pictures: those of the attempt that its owner's cancel
+ * stopped. Nothing is due where the job failed, or where its last attempt was suspended, failed or
+ * was lost: an earlier attempt's calls never count.
+ */
+async function chargedSteps(
+  attempts: AttemptStore,
+  { _id: jobId, progress }: JobRow,
+  { state, attempt }: Ending,
+): Promise<number> {
+  if (state !== 'Cancelled' || attempt === null) return 0
+  // Absent for a deleted custom resource whose attempt ran when it was seen last.
+  const { number, outcome = 'Cancelled' } = attempt
+  if (outcome !== 'Cancelled') return 0
+  const stepsSeen = progress?.attempt === number ? progress.stepsDone : 0
+  const { report, stepsDone } = await readAttempt(attempts, { jobId, attempt: number }, stepsSeen)
+  // It may have failed in the moment of the cancel.
+  return report === null || report.reason === 'Cancelled' ? stepsDone : 0
 }

@@ -2,6 +2,7 @@ import type { FieldError } from '../../../shared/errors.ts'
 import { AppError } from '../../../shared/errors.ts'
 import type { Department } from '../../../shared/crd/department.ts'
 import type { Parameters } from '../../../shared/crd/generation-job.ts'
+import { accountLimits } from '../../../shared/domain/account.ts'
 import type { HoldCap } from '../../../shared/domain/account-change.ts'
 import type { HoldOutcome } from '../accounts/service.ts'
 import type { OwnerLimits } from '../limits/owner-limits.ts'
@@ -59,6 +60,35 @@ export function overCap(
   const details = { limit: queuedJobs, count: waiting, running, queued: waiting }
   const message = `${waiting} of your jobs wait; your membership allows ${queuedJobs}`
   return new AppError('limit.queued_jobs', message, { details, retryAfterSeconds })
+}
+
+/**
+ * Refuses when one more job of a person would go over the cap of their hold. Rows are counted, so
+ * it is for those who only ask.
+ */
+export async function requireOwnerRoom(
+  store: Pick<JobStore, 'countOpen'>,
+  user: string,
+  limits: JobLimits,
+): Promise<void> {
+  const [waiting, running] = await Promise.all([
+    store.countOpen({ user }, { state: 'Waiting', countMax }),
+    store.countOpen({ user }, { state: 'Running', countMax }),
+  ])
+  const [counted, jobsMax] =
+    limits.overLimit === 'Reject'
+      ? [waiting + running, limits.runningJobs]
+      : [waiting, limits.queuedJobs]
+  if (counted >= jobsMax) throw overCap(limits, { kind: 'OverCap', running, waiting })
+  if (waiting + running >= accountLimits.openHoldsMax) throw queueFull()
+}
+
+/** An account that is full has exactly as many holds as it may have. */
+export function queueFull(): AppError {
+  const { openHoldsMax: limit } = accountLimits
+  const message = `${limit} jobs of this account are open; no more are allowed`
+  const details = { limit, count: limit }
+  return new AppError('credits.queue_full', message, { details, retryAfterSeconds })
 }
 
 /**

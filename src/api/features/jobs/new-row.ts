@@ -8,7 +8,7 @@ import type { Model } from '../../../shared/crd/model.ts'
 import { accountIdOf, type Caller } from '../../../shared/domain/caller.ts'
 import { resourceNameOf } from '../../../shared/domain/job-id.ts'
 import { acceptedReason } from '../../../shared/domain/job-status.ts'
-import { priceBasis, quoteFlat } from '../../../shared/domain/price.ts'
+import { type PricedJob, priceJob } from '../../../shared/domain/price.ts'
 import type { JobRequest } from '../../../shared/wire/job-requests.ts'
 import type { JobRow } from './row.ts'
 
@@ -17,7 +17,7 @@ export type NewRow = {
   readonly caller: Caller
   readonly request: JobRequest
   readonly parameters: Parameters
-  readonly model: Model
+  readonly price: JobRow['price']
   readonly namespace: string
   readonly limits: NonNullable<JobRow['limits']>
   readonly embedRecipe: boolean
@@ -28,7 +28,7 @@ const defaultPriority = 50
 
 /** The row of a REST request, in its first state: nothing is held, nothing runs. */
 export function newRow(from: NewRow): JobRow {
-  const { jobId, caller, request, parameters, model, namespace, nowMs } = from
+  const { jobId, caller, request, parameters, price, namespace, nowMs } = from
   const { department, userId } = caller
   return {
     ...emptyRow(nowMs),
@@ -43,15 +43,20 @@ export function newRow(from: NewRow): JobRow {
     priority: request.priority ?? defaultPriority,
     limits: from.limits,
     embedRecipe: from.embedRecipe,
-    price: priceOf(request.task, parameters, model),
+    price,
     resource: { namespace, name: resourceNameOf(jobId), uid: null },
   }
 }
 
-/** The flat price of a job with complete parameters, and what later prices will count. */
-export function priceOf(task: Task, parameters: Parameters, { spec }: Model): JobRow['price'] {
-  const quote = quoteFlat(spec.price.perImageMicroCredits, parameters)
-  return { ...quote, basis: priceBasis({ task, parameters, family: spec.family }) }
+/** What a job with complete parameters costs now; null: more than any account can have. */
+export function priceOf(task: Task, parameters: Parameters, { spec }: Model): PricedJob | null {
+  return priceJob({ task, parameters, family: spec.family }, spec.price)
+}
+
+/** Names a field that both a request and a custom resource have. */
+export const priceTooHigh = {
+  path: 'parameters',
+  message: 'cost more credits than any account can have; ask for fewer pictures or steps',
 }
 
 export function inputsOf(request: JobRequest): readonly Input[] {

@@ -1,7 +1,7 @@
 import type { GenerationJob, GenerationJobStatus } from '../../../shared/crd/generation-job.ts'
 import { canonicalJson } from '../../../shared/domain/canonical-json.ts'
 import { describeStatus } from '../../../shared/domain/job-status.ts'
-import { quoteFlat } from '../../../shared/domain/price.ts'
+import { countImages } from '../../../shared/domain/price.ts'
 import { type Ending, type FinishDeps, finishJob } from './finish.ts'
 import { newAppliedRow } from './new-row.ts'
 import { isTerminal, type JobRow } from './row.ts'
@@ -50,7 +50,9 @@ function observe({ status, metadata }: GenerationJob, nowMs: number): Ending {
 }
 
 function toAttempt(attempt: AttemptStatus | undefined): JobRow['attempt'] {
-  return attempt === undefined ? null : { number: attempt.number, podUID: attempt.podUID ?? null }
+  if (attempt === undefined) return null
+  const { number, podUID = null, outcome } = attempt
+  return { number, podUID, ...(outcome === undefined ? {} : { outcome }) }
 }
 
 async function update(deps: FinishDeps, row: JobRow, seen: Ending & { readonly uid: string }) {
@@ -82,7 +84,8 @@ async function adoptEnded({ store }: FinishDeps, job: GenerationJob, nowMs: numb
     spec,
     parameters: spec.parameters,
     inputs: spec.inputs ?? [],
-    price: quoteFlat(0, spec.parameters),
+    // It never had a hold, so it never had a price.
+    price: { microCredits: 0, images: countImages(spec.parameters) },
     refusal: null,
     nowMs,
   })

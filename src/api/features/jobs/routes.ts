@@ -2,9 +2,10 @@ import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { jobId } from '../../../shared/crd/generation-job.ts'
 import { isAppError } from '../../../shared/errors.ts'
-import { jobRequest } from '../../../shared/wire/job-requests.ts'
+import { jobSubmission } from '../../../shared/wire/job-requests.ts'
 import { jobPage, jobState, jobView, type JobView } from '../../../shared/wire/jobs.ts'
 import { pageQuery } from '../../../shared/wire/pages.ts'
+import { quoteView } from '../../../shared/wire/quotes.ts'
 import type { ApiMetrics } from '../../metrics.ts'
 import { answer } from '../../plugins/answers.ts'
 import type { ApiApp } from '../../plugins/api-app.ts'
@@ -21,6 +22,19 @@ export type JobRouteParts = {
 }
 
 const tags = ['Jobs']
+const submitProblems = [
+  'request.too_large',
+  'request.media_type',
+  'model.not_found',
+  'quote.invalid',
+  'credits.insufficient',
+  'credits.queue_full',
+  'limit.running_jobs',
+  'limit.queued_jobs',
+  'limit.department_queue',
+  'idempotency.in_flight',
+  'idempotency.mismatch',
+] as const
 const jobParams = z.strictObject({ id: jobId })
 const jobQuery = pageQuery.extend({ state: jobState.optional() })
 /** Loose: every other header of the request passes. */
@@ -47,7 +61,7 @@ export function registerJobRoutes(app: ApiApp, parts: JobRouteParts): void {
   registerEvents(app, parts.watch)
 }
 
-function registerSubmit(app: ApiApp, { jobs, watch, metrics }: JobRouteParts): void {
+function registerSubmit(app: ApiApp, parts: JobRouteParts): void {
   const location = {
     Location: 'Address of the job',
     'Idempotency-Replayed': '`true` when this answers a repeated request',
@@ -60,48 +74,46 @@ function registerSubmit(app: ApiApp, { jobs, watch, metrics }: JobRouteParts): v
         permission: 'jobs.create',
         rateClass: 'Submit',
         answerHeaders: { 200: location, 202: location },
-        problems: [
-          'request.too_large',
-          'request.media_type',
-          'model.not_found',
-          'credits.insufficient',
-          'credits.queue_full',
-          'limit.running_jobs',
-          'limit.queued_jobs',
-          'limit.department_queue',
-          'idempotency.in_flight',
-          'idempotency.mismatch',
-        ],
+        problems: submitProblems,
       },
       schema: {
         tags,
         operationId: 'createJob',
         summary: 'Ask for pictures',
-        description: 'Holds the price and queues the job. Watch it at `urls.events`.',
+        description:
+          'Holds the price and queues the job. Watch it at `urls.events`. With `dryRun` it answers ' +
+          'what the job would cost; nothing is held and no job is made.',
         headers: submitHeaders,
-        body: jobRequest,
+        body: jobSubmission,
         response: {
-          200: answer('The job, which ended while `Prefer: wait=N` waited', jobView),
+          200: answer(
+            'The job, which ended while `Prefer: wait=N` waited, or the price of a dry run',
+            z.union([jobView, quoteView]),
+          ),
           202: answer('The job, accepted and queued', jobView),
         },
       },
     },
     async (request, reply) => {
       const { 'idempotency-key': idempotencyKey, prefer } = request.headers
-      const task = request.body.task
-      const submitted = await jobs
-        .submit(callerOf(request), request.body, { idempotencyKey })
+      const { quote, dryRun, ...wish } = request.body
+      const caller = callerOf(request)
+      if (dryRun === true) return reply.send(await parts.jobs.dryRun(caller, wish, { quote }))
+      const { task } = wish
+      const submitted = await parts.jobs
+        .submit(caller, wish, { idempotencyKey, quote })
         .catch((error: unknown) => {
           const outcome = isAppError(error) ? error.code : 'failed'
-          metrics.jobSubmissions.inc({ task, outcome })
+          parts.metrics.jobSubmissions.inc({ task, outcome })
           throw error
         })
-      metrics.jobSubmissions.inc({ task, outcome: submitted.replayed ? 'replayed' : 'accepted' })
+      const outcome = submitted.replayed ? 'replayed' : 'accepted'
+      parts.metrics.jobSubmissions.inc({ task, outcome })
       if (submitted.replayed) reply.header('idempotency-replayed', 'true')
       const waitSeconds = readWaitSeconds(prefer)
       if (waitSeconds === 0) return sendJob(reply, submitted.view)
       const wait = { timeoutMs: waitSeconds * 1000, signal: whenGone(reply) }
-      const view = await watch
+      const view = await parts.watch
         .waitForEnd(signedInOf(request), submitted.view, wait)
         // It is accepted and paid for: whoever is told of an error might send it a second time.
         .catch((error: unknown) => {

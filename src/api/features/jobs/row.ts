@@ -1,6 +1,12 @@
 import type { Condition } from '../../../shared/crd/common.ts'
-import type { Input, Output, Parameters, Task } from '../../../shared/crd/generation-job.ts'
-import type { PriceBasis, Quote } from '../../../shared/domain/price.ts'
+import type {
+  AttemptEnd,
+  Input,
+  Output,
+  Parameters,
+  Task,
+} from '../../../shared/crd/generation-job.ts'
+import type { JobPrice } from '../../../shared/domain/price.ts'
 import type { OverLimit } from '../../../shared/domain/settings.ts'
 import type { Progress } from '../../../shared/wire/internal.ts'
 import type { JobState } from '../../../shared/wire/jobs.ts'
@@ -37,8 +43,8 @@ export type JobRow = {
   readonly reason: string
   readonly message: string
   readonly conditions: readonly Condition[]
-  /** The basis is absent in rows of earlier releases and of jobs that were refused. */
-  readonly price: Quote & { readonly basis?: PriceBasis }
+  /** Frozen when the row was made, whatever becomes of the Model's rates. */
+  readonly price: JobPrice
   /** Why the job can never run; null when the request is good. */
   readonly refusal: string | null
   readonly hold: HoldState
@@ -50,7 +56,12 @@ export type JobRow = {
     readonly uid: string | null
   }
   /** The attempt that the controller named last: who may still report after a deletion. */
-  readonly attempt: { readonly number: number; readonly podUID: string | null } | null
+  readonly attempt: {
+    readonly number: number
+    readonly podUID: string | null
+    /** Absent while it runs, as far as the custom resource has said. */
+    readonly outcome?: AttemptEnd
+  } | null
   readonly progress: (Omit<Progress, 'preview'> & { readonly attempt: number }) | null
   readonly outputs: readonly Output[]
   readonly cancelRequested: boolean

@@ -3,8 +3,10 @@ import { canSee, requirePermission, visibleRows } from '../../../shared/domain/p
 import { AppError } from '../../../shared/errors.ts'
 import type { JobRequest } from '../../../shared/wire/job-requests.ts'
 import type { JobState, JobView } from '../../../shared/wire/jobs.ts'
+import type { QuoteView } from '../../../shared/wire/quotes.ts'
 import type { AuditTrail } from '../audit-log/trail.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
+import { dryRun } from './dry-run.ts'
 import type { JobEvents } from './events.ts'
 import { isTerminal, type JobRow } from './row.ts'
 import { openStates, type JobStore } from './store.ts'
@@ -14,6 +16,8 @@ import { type LinkObject, toAcceptedView, toView } from './view.ts'
 export type SubmitOptions = {
   /** The client's `Idempotency-Key`, 1 to 255 characters. */
   readonly idempotencyKey?: string | undefined
+  /** Id of a quote for the same request: the job costs no more than it says. */
+  readonly quote?: string | undefined
 }
 
 export type ListOptions = {
@@ -41,13 +45,19 @@ export type JobService = {
    * `credits.insufficient` (details `missing`, `available`, `price` in decimal credits),
    * `credits.queue_full`, `limit.queued_jobs`, `limit.running_jobs`, `limit.department_queue`
    * (details `limit`, `count`, `running`, `queued`), `idempotency.in_flight`,
-   * `idempotency.mismatch`, `auth.forbidden`.
+   * `idempotency.mismatch`, `quote.invalid`, `auth.forbidden`.
    */
   readonly submit: (
     caller: Caller,
     request: JobRequest,
     options?: SubmitOptions,
   ) => Promise<Submitted>
+  /** Every check of `submit` and its price, without any write. Errors: `dryRun`'s. */
+  readonly dryRun: (
+    caller: Caller,
+    request: JobRequest,
+    options?: Pick<SubmitOptions, 'quote'>,
+  ) => Promise<QuoteView>
   /** Errors: `job.not_found`, also for another person's job. */
   readonly get: (caller: Caller, jobId: string) => Promise<JobView>
   /** Newest first; only what the caller may see. */
@@ -71,11 +81,15 @@ export type JobServiceDeps = SubmitDeps & {
 
 export function openJobService(deps: JobServiceDeps): JobService {
   return {
-    submit: async (caller, request, { idempotencyKey } = {}) => {
+    submit: async (caller, request, { idempotencyKey, quote } = {}) => {
       requirePermission(caller, 'jobs.create')
-      const { row, replayed } = await submitRow(deps, { caller, request, idempotencyKey })
+      const { row, replayed } = await submitRow(deps, { caller, request, idempotencyKey, quote })
       deps.wakeDispatcher(row._id)
       return { view: toAcceptedView(row, deps.linkObject), replayed }
+    },
+    dryRun: async (caller, request, { quote } = {}) => {
+      requirePermission(caller, 'jobs.create')
+      return await dryRun(deps, { caller, request, quote })
     },
     get: async (caller, jobId) => toView(await readRow(deps.store, caller, jobId), deps.linkObject),
     getRow: async (caller, jobId) => await readRow(deps.store, caller, jobId),

@@ -64,6 +64,7 @@ export type JobStore = {
   /** False when the id is taken. */
   readonly insert: (row: JobRow) => Promise<boolean>
   readonly get: (jobId: string) => Promise<JobRow | null>
+  readonly getMany: (jobIds: readonly string[]) => Promise<readonly JobRow[]>
   /** Changes the row and its revision when the guard holds; null when it does not. */
   readonly change: (jobId: string, guard: JobGuard, change: JobChange) => Promise<JobRow | null>
   /** Writes a snapshot unless a newer one is there or the job has ended: then null. */
@@ -104,6 +105,8 @@ export function openJobStore(database: Database, clock: Clock): JobStore {
   return {
     insert: async (row) => await jobs.insert(row),
     get: async (jobId) => await jobs.findById(jobId),
+    getMany: async (ids) =>
+      ids.length === 0 ? [] : await jobs.find({ _id: { $in: [...ids] } }, { limit: ids.length }),
     change: async (jobId, guard, change) =>
       await changeRow(jobs, { jobId, guard, change, nowMs: clock.nowMs() }),
     removeAccepting: async (jobId) => await jobs.remove({ _id: jobId, state: 'Accepting' }),

@@ -3,7 +3,7 @@ import type { Model } from '../../../shared/crd/model.ts'
 import type { Caller } from '../../../shared/domain/caller.ts'
 import { isModelAllowed, type ModelUser } from '../../../shared/domain/known-model.ts'
 import { requirePermission } from '../../../shared/domain/permissions.ts'
-import { formatCredits } from '../../../shared/domain/price.ts'
+import { formatCredits, type Rates } from '../../../shared/domain/price.ts'
 import { AppError } from '../../../shared/errors.ts'
 import type { ModelView } from '../../../shared/wire/models.ts'
 import type { Page, PageQuery } from '../../../shared/wire/pages.ts'
@@ -61,6 +61,15 @@ function toView({ metadata, spec }: Model): ModelView {
     tasks: spec.tasks,
     defaults: spec.defaults ?? {},
     sizes: spec.sizes ?? null,
-    price: { perImage: formatCredits(spec.price.perImageMicroCredits) },
+    price: toRates(spec.price),
+  }
+}
+
+function toRates(rates: Rates): ModelView['price'] {
+  return {
+    flat: formatCredits(rates.flatMicroCredits ?? 0),
+    perImage: formatCredits(rates.perImageMicroCredits ?? 0),
+    perMegapixelStep: formatCredits(rates.perMegapixelStepMicroCredits ?? 0),
+    perTrainingStep: formatCredits(rates.perTrainingStepMicroCredits ?? 0),
   }
 }

@@ -16,8 +16,48 @@ export type Fact =
         readonly department: string
       }
     }
+  /** For the owner of credits that lapse soon: how many, and when the first of them. */
+  | {
+      readonly kind: 'CreditsExpire'
+      readonly values: {
+        readonly department: string
+        /** Whose account: `Department` or `Member`. */
+        readonly account: string
+        readonly credits: string
+        readonly expiresTime: string
+      }
+    }
+  /** For admins: how much of a month's budget is used. */
+  | {
+      readonly kind: 'BudgetUsed'
+      readonly values: {
+        readonly department: string
+        readonly percent: string
+        readonly month: string
+      }
+    }
+  | { readonly kind: 'CreditsReceived' | 'CreditsRevoked'; readonly values: MovedCredits }
+  /** For those who may decide about it. */
+  | {
+      readonly kind: 'CreditsRequested'
+      readonly values: MovedCredits & { readonly requestId: string; readonly userId: string }
+    }
+  | {
+      readonly kind: 'CreditRequestApproved' | 'CreditRequestDeclined'
+      readonly values: MovedCredits & { readonly requestId: string }
+    }
   /** A refresh token was used twice: somebody may have stolen it, so its session has ended. */
   | { readonly kind: 'SessionReuse'; readonly values: Readonly<Record<string, never>> }
+
+/** `account` says whose account of the department: its own, or that of the one who is told. */
+export type MovedCredits = {
+  readonly account: 'Department' | 'Member'
+  readonly department: string
+  /** Decimal credits. */
+  readonly credits: string
+  /** Empty when none was given. */
+  readonly reason: string
+}
 
 export type Notice = {
   /**

@@ -17,7 +17,9 @@ export function registerSystemRoutes(app: ApiApp, system: SystemService): void {
         tags: ['System'],
         operationId: 'getAudit',
         summary: 'Compare rows, custom resources, holds, entries and objects',
-        description: 'Changes nothing. Ask when no job runs: what is on its way may show up.',
+        description:
+          'Recomputes every account from its entries and changes nothing. Reads everything there ' +
+          'is. What is on its way is looked at again before it counts.',
         response: { 200: answer('The differences', auditView) },
       },
     },

@@ -24,6 +24,8 @@ export type Follow =
     }
   | { readonly kind: 'ReleaseIdentities' }
   | { readonly kind: 'ReleaseIdentity'; readonly identityId: string }
+  /** To the department that the person had before the change. */
+  | { readonly kind: 'ReturnCredits' }
   /** A mail to the address that the person had before the change. */
   | { readonly kind: 'Tell'; readonly content: MailContent }
   /** Something for their consoles. */
@@ -79,7 +81,8 @@ export function decideMove(person: Person, { department, keepRole }: Move): Deci
   const stepsDown = person.role === 'department_admin' && !keepRole
   const role = stepsDown ? 'department_member' : person.role
   const fact = { kind: 'DepartmentChanged', values: { department } } as const
-  return { action: 'user.moved', set: { department, role }, follows: [{ kind: 'Notify', fact }] }
+  const follows = [{ kind: 'Notify', fact }, { kind: 'ReturnCredits' }] as const
+  return { action: 'user.moved', set: { department, role }, follows }
 }
 
 export function decideDisabling(person: Person): Decision | null {
@@ -99,7 +102,7 @@ export function decideEnabling(person: Person): Decision | null {
 }
 
 export function decideDeletion(person: Person): Decision | null {
-  return person.state === 'Deleted' ? null : removal('user.deleted', [])
+  return person.state === 'Deleted' ? null : removal('user.deleted', [{ kind: 'ReturnCredits' }])
 }
 
 /** For guests on whom nobody has decided since `createdBeforeMs`. */

@@ -16,6 +16,8 @@ export type Errand = { readonly _id: string } & (
   | { readonly kind: 'ReleaseIdentities' }
   /** One that the person has given up; kept when it is theirs again by now. */
   | { readonly kind: 'ReleaseIdentity'; readonly identityId: string }
+  /** What is free on the person's account goes back to the department that they leave. */
+  | { readonly kind: 'ReturnCredits'; readonly accountId: string }
   | { readonly kind: 'SendMail'; readonly mail: Mail }
   | { readonly kind: 'Notify'; readonly notice: Notice }
 )

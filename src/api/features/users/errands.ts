@@ -4,6 +4,8 @@ import type { Mailer } from '../../mail/mailer.ts'
 import { serveItem, type ItemLog } from '../../serve-item.ts'
 import type { Notifier } from '../notifications/contract.ts'
 import type { SessionKeeper } from '../sessions/contract.ts'
+import { returnCredits } from '../accounts/leave.ts'
+import type { AccountService } from '../accounts/service.ts'
 import type { Errand } from './errand.ts'
 import { emailIdentity, type IdentityStore } from './identities.ts'
 import type { UserRow, UserStore } from './store.ts'
@@ -19,6 +21,7 @@ export type ErrandParts = {
   readonly users: Pick<UserStore, 'find' | 'findWithErrands' | 'dropErrand'>
   readonly identities: Pick<IdentityStore, 'listOf' | 'release'>
   readonly sessions: Pick<SessionKeeper, 'endAll'>
+  readonly accounts: Pick<AccountService, 'recall'>
   readonly mailer: Mailer
   readonly notifier: Notifier
   readonly log: ItemLog
@@ -57,6 +60,10 @@ async function run(parts: ErrandParts, errand: Errand, { userId, by }: Whose): P
       return await releaseIdentities(parts, userId)
     case 'ReleaseIdentity':
       return await releaseFormer(parts, userId, errand.identityId)
+    case 'ReturnCredits': {
+      const { _id, accountId } = errand
+      return await returnCredits(parts, { transferId: `leave:${_id}`, accountId })
+    }
     case 'SendMail':
       return await mailer.send(errand.mail)
     case 'Notify':

@@ -17,7 +17,7 @@ import { createUserService, type UserService } from './service.ts'
 export type UserDeps = {
   readonly people: People
   readonly database: Database
-  readonly accounts: Pick<AccountService, 'balance'>
+  readonly accounts: Pick<AccountService, 'balance' | 'recall'>
   readonly passwords: Passwords
   readonly attempts: SignInAttempts
   readonly sessions: Pick<SessionKeeper, 'endAll'>

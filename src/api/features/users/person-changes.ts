@@ -1,5 +1,5 @@
 import { unreachable } from '../../../shared/assert.ts'
-import type { Caller } from '../../../shared/domain/caller.ts'
+import { accountIdOf, type Caller } from '../../../shared/domain/caller.ts'
 import { AppError } from '../../../shared/errors.ts'
 import { auditedValues, type Decision, type Follow, leavesSuperAdmins } from './decisions.ts'
 import type { Departures } from './departures.ts'
@@ -87,14 +87,16 @@ type ErrandName = { readonly id: string; readonly index: number; readonly factId
 
 function errandOf(row: UserRow, follow: Follow, { id, index, factId }: ErrandName): Errand {
   const _id = `${id}:${index}`
-  const { email: to, language } = row
+  const { _id: user, email: to, language, department } = row
   switch (follow.kind) {
     case 'Tell':
       return { _id, kind: 'SendMail', mail: { id, to, language, content: follow.content } }
     case 'Notify': {
-      const notice = { id: factId, userId: row._id, fact: follow.fact }
+      const notice = { id: factId, userId: user, fact: follow.fact }
       return { _id, kind: 'Notify', notice }
     }
+    case 'ReturnCredits':
+      return { _id, kind: 'ReturnCredits', accountId: accountIdOf({ department, user }) }
     case 'EndSessions':
     case 'ReleaseIdentities':
     case 'ReleaseIdentity':

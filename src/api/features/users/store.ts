@@ -71,6 +71,8 @@ export type UserQuery = {
 /** The only writer of the collection `users`. Ids are ULIDs in order of creation. */
 export type UserStore = OutboxStore & {
   readonly find: (userId: string) => Promise<UserRow | null>
+  /** Those that are there of so many ids, in no order. */
+  readonly findMany: (userIds: readonly string[]) => Promise<readonly UserRow[]>
   /** False when the id is taken. */
   readonly insert: (row: UserRow) => Promise<boolean>
   /** Changes the row, its revision and its audit outbox in one write; null when a guard fails. */
@@ -97,6 +99,8 @@ export function createUserStore(database: Database): UserStore {
   return {
     ...openOutboxes(database, 'users'),
     find: users.findById,
+    findMany: async (ids) =>
+      ids.length === 0 ? [] : await users.find({ _id: { $in: [...ids] } }, { limit: ids.length }),
     insert: users.insert,
     change: async (userId, guard, { set, audit, nowMs, errands = [] }) =>
       await users.findAndUpdate(guardFilter(userId, guard), {

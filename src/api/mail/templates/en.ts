@@ -104,4 +104,28 @@ export const english: Words = {
     subject: 'A new way to sign in to your Atelier account',
     blocks: [`You can now sign in to your Atelier account with ${issuer}.`, notYou],
   }),
+  BudgetUsed: ({ department, percent, month }, { home }) => ({
+    subject: 'Your department’s Atelier budget is running out',
+    blocks: [
+      `${department} has used ${percent} % of its credits for ${month}.`,
+      'Credits that are reserved for jobs which still run count as used.',
+      { link: home, label: 'Open Atelier' },
+    ],
+  }),
+  CreditsExpire: ({ department, lots }, { home }) => ({
+    subject: 'Some of your Atelier credits expire soon',
+    blocks: [
+      `These credits of yours in ${department} expire if they are not used:`,
+      ...lots.map(({ credits, time }) => `${credits} credits: ${time}`),
+      { link: home, label: 'Open Atelier' },
+    ],
+  }),
+  DepartmentCreditsExpire: ({ department, lots }, { home }) => ({
+    subject: 'Some of your department’s Atelier credits expire soon',
+    blocks: [
+      `These credits of ${department} expire if they are not given to members and used:`,
+      ...lots.map(({ credits, time }) => `${credits} credits: ${time}`),
+      { link: home, label: 'Open Atelier' },
+    ],
+  }),
 }

@@ -109,4 +109,28 @@ export const korean: Words = {
     subject: 'Atelier 계정에 새로운 로그인 방법이 추가되었습니다',
     blocks: [`이제 다음 계정으로도 Atelier에 로그인하실 수 있습니다: ${issuer}`, notYou],
   }),
+  BudgetUsed: ({ department, percent, month }, { home }) => ({
+    subject: '부서의 Atelier 월 예산 사용 안내',
+    blocks: [
+      `${department} 부서가 ${month} 예산의 ${percent} %를 사용했습니다.`,
+      '아직 실행 중인 작업에 예약된 크레딧도 사용한 것으로 계산합니다.',
+      { link: home, label: 'Atelier 열기' },
+    ],
+  }),
+  CreditsExpire: ({ department, lots }, { home }) => ({
+    subject: '곧 만료되는 Atelier 크레딧이 있습니다',
+    blocks: [
+      `${department} 부서에서 받으신 다음 크레딧은 사용하지 않으면 만료됩니다.`,
+      ...lots.map(({ credits, time }) => `${credits} 크레딧: ${time}`),
+      { link: home, label: 'Atelier 열기' },
+    ],
+  }),
+  DepartmentCreditsExpire: ({ department, lots }, { home }) => ({
+    subject: '곧 만료되는 부서의 Atelier 크레딧이 있습니다',
+    blocks: [
+      `${department} 부서의 다음 크레딧은 구성원에게 나누어 주고 사용하지 않으면 만료됩니다.`,
+      ...lots.map(({ credits, time }) => `${credits} 크레딧: ${time}`),
+      { link: home, label: 'Atelier 열기' },
+    ],
+  }),
 }

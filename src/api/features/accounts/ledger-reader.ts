@@ -1,0 +1,46 @@
+import type { Database } from '../../../platform/mongo/database.ts'
+import type { Entry, EntryKind } from '../../../shared/domain/account-entry.ts'
+import type { AccountDocument } from './store.ts'
+
+export type LedgerPage = {
+  readonly kind?: EntryKind | undefined
+  /** Only entries with a smaller `seq`. */
+  readonly beforeSeq: number
+  readonly limit: number
+}
+
+/** Reads entries where they are: in the collection, or still in the outbox of their account. */
+export type LedgerReader = {
+  /** Newest first, with what was written just now. */
+  readonly page: (accountId: string, page: LedgerPage) => Promise<readonly Entry[]>
+  readonly find: (entryId: string) => Promise<Entry | null>
+}
+
+export function openLedgerReader(database: Database): LedgerReader {
+  const accounts = database.documents<AccountDocument>('accounts')
+  const entries = database.documents<Entry>('entries')
+  return {
+    page: async (accountId, { kind, beforeSeq, limit }) => {
+      // The outbox first: an entry leaves it only after it lies in the collection.
+      const account = await accounts.findById(accountId)
+      if (account === null) return []
+      // What came after this read may be in the collection without what came before it.
+      const seqEnd = Math.min(beforeSeq, account.seq + 1)
+      const filter = { accountId, seq: { $lt: seqEnd }, ...(kind !== undefined && { kind }) }
+      const stored = await entries.find(filter, { sort: { seq: -1 }, limit })
+      const waiting = account.outbox.filter(
+        (entry) => entry.seq < seqEnd && (kind === undefined || entry.kind === kind),
+      )
+      const bySeq = new Map([...waiting, ...stored].map((entry) => [entry.seq, entry]))
+      return [...bySeq.values()].toSorted((a, b) => b.seq - a.seq).slice(0, limit)
+    },
+    find: async (entryId) => {
+      const stored = await entries.findById(entryId)
+      if (stored !== null) return stored
+      const [account] = await accounts.find({ 'outbox._id': entryId }, { limit: 1 })
+      const waiting = account?.outbox.find(({ _id }) => _id === entryId)
+      // It may have gone from the outbox to the collection between the two looks.
+      return waiting ?? (await entries.findById(entryId))
+    },
+  }
+}

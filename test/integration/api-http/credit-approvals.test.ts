@@ -1,0 +1,143 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { completeApproval } from '../../../src/api/features/credit-requests/complete.ts'
+import { finishRequests } from '../../../src/api/features/credit-requests/finish.ts'
+import {
+  type CreditRequestRow,
+  openCreditRequestStore,
+} from '../../../src/api/features/credit-requests/store.ts'
+import { openAccountStore } from '../../../src/api/features/accounts/store.ts'
+import { systemClock } from '../../../src/platform/clock/system-clock.ts'
+import { accountIdOf } from '../../../src/shared/domain/caller.ts'
+import { type CreditScene, openCreditScene, type Wish } from './credit-scene.ts'
+import type { Person } from './harness.ts'
+
+let scene: CreditScene
+beforeAll(async () => {
+  scene = await openCreditScene()
+})
+afterAll(async () => {
+  await scene.close()
+})
+beforeEach(async () => {
+  await scene.empty()
+  for (const person of ['mina', 'noor', 'lead', 'root'] as const) {
+    const { items } = await scene.requests(person, { state: 'Waiting', limit: '100' })
+    for (const { id, user } of items) {
+      if (user.id === scene.idOf(person)) await scene.decide(person, `${id}/withdraw`)
+    }
+  }
+})
+
+const decline = async (as: Person, id: string) =>
+  await scene.decide(as, `${id}/decline`, { reason: 'not now' })
+const stateOf = async (id: string) => {
+  const { items } = await scene.requests('root', { limit: '100' })
+  return items.find((one) => one.id === id)?.state
+}
+const available = async (person: Person) => Number((await scene.account(person)).available)
+const departmentHas = async () =>
+  (await scene.account('root', { department: scene.quality })).available
+const decided = { status: 409, code: 'credits.request_decided' }
+const parts = () => {
+  const { people, accounts, database } = scene.api.core
+  const stores = {
+    requests: openCreditRequestStore(database),
+    accountStore: openAccountStore(database),
+  }
+  return { ...people, accounts, ...stores, clock: systemClock }
+}
+const quiet = { warn: () => undefined }
+
+/** Takes the decision of a request back to where a crash left it. */
+const breakOff = async (person: Person, changes: Wish, ageMs: number): Promise<string> => {
+  const { id } = await scene.ask(person, changes)
+  const { requests, trail, clock } = parts()
+  const row = await requests.find(id)
+  if (row === null) throw new Error('the request is not there')
+  const timeMs = clock.nowMs() - ageMs
+  const by = { userId: scene.idOf('lead'), role: 'department_admin' } as const
+  const audit = trail.entry(
+    { ...by, department: scene.quality },
+    {
+      action: 'credits.request_approved',
+      target: { kind: 'CreditRequest', id, department: scene.quality },
+    },
+  )
+  const amounts = { microCredits: row.microCredits, expiresMs: null, reason: null }
+  const decision = { by: by.userId, timeMs, ...amounts, audit }
+  const change = { state: 'Approving', decision, nowMs: timeMs } as const
+  await requests.change(id, { states: ['Waiting'] }, change)
+  return id
+}
+const rowOf = async (id: string): Promise<CreditRequestRow> => {
+  const row = await parts().requests.find(id)
+  if (row === null) throw new Error('the request is not there')
+  return row
+}
+
+describe('an approval that broke off', () => {
+  test('before its movement is finished after 10 seconds and not before', async () => {
+    await scene.fund('5')
+    const before = await available('mina')
+    const id = await breakOff('mina', {}, 8000)
+    await finishRequests(parts(), quiet)
+    expect(await stateOf(id)).toBe('Approving')
+    const old = await breakOff('mina', {}, 11_000)
+    await Promise.all([finishRequests(parts(), quiet), finishRequests(parts(), quiet)])
+    expect(await stateOf(old)).toBe('Approved')
+    expect(await available('mina')).toBe(before + 2)
+    expect((await scene.toldTo(scene.idOf('mina')))[0]).toMatchObject({
+      kind: 'CreditRequestApproved',
+      requestId: old,
+    })
+    const row = await rowOf(old)
+    expect([row.auditOutbox, row.notices]).toEqual([[], []])
+    await completeApproval(parts(), await rowOf(id))
+  })
+
+  test('after its movement is noted, and the credits move no second time', async () => {
+    await scene.fund('5')
+    const before = await available('mina')
+    const id = await breakOff('mina', {}, 11_000)
+    const user = scene.idOf('mina')
+    const { quality: department } = scene
+    await scene.api.core.accounts.transfer({
+      transferId: id,
+      kind: 'Distribute',
+      accountId: accountIdOf({ department }),
+      recipients: [{ accountId: accountIdOf({ department, user }), microCredits: 2_000_000 }],
+    })
+    await finishRequests(parts(), quiet)
+    expect(await stateOf(id)).toBe('Approved')
+    expect(await available('mina')).toBe(before + 2)
+    expect(await departmentHas()).toBe('3')
+  })
+
+  test('for a department is finished with one issue', async () => {
+    const id = await breakOff('lead', { for: 'Department', credits: '6' }, 11_000)
+    await finishRequests(parts(), quiet)
+    await finishRequests(parts(), quiet)
+    expect(await stateOf(id)).toBe('Approved')
+    expect(await departmentHas()).toBe('6')
+  })
+
+  test('without the credits waits again, and can be decided', async () => {
+    const id = await breakOff('mina', {}, 11_000)
+    await finishRequests(parts(), quiet)
+    expect(await stateOf(id)).toBe('Waiting')
+    expect((await decline('lead', id)).statusCode).toBe(200)
+  })
+
+  test('late, after the request was put back, is what counts', async () => {
+    await scene.fund('5')
+    const id = await breakOff('mina', {}, 11_000)
+    const approver = await rowOf(id)
+    const { requests, clock } = parts()
+    const back = { state: 'Waiting', decision: null, nowMs: clock.nowMs() } as const
+    await requests.change(id, { states: ['Approving'] }, back)
+    await completeApproval(parts(), approver)
+    expect(await stateOf(id)).toBe('Approved')
+    expect((await decline('lead', id)).json()).toMatchObject(decided)
+    expect(await departmentHas()).toBe('3')
+  })
+})
