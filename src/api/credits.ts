@@ -1,11 +1,14 @@
 import type { FeatureGroup } from './feature-group.ts'
 import { openLedgerReader } from './features/accounts/ledger-reader.ts'
 import { createCreditMovements } from './features/accounts/move.ts'
+import { movementTasks } from './features/accounts/move-once.ts'
+import { openMovementStore } from './features/accounts/movement-store.ts'
 import { registerAccountRoutes } from './features/accounts/routes.ts'
 import { openAccountStore } from './features/accounts/store.ts'
 import { registerCreditViewRoutes } from './features/accounts/view-routes.ts'
 import { createCreditViews } from './features/accounts/views.ts'
 import { finishRequestsTask } from './features/credit-requests/finish.ts'
+import { endRequestsOfLeaversTask } from './features/credit-requests/leave.ts'
 import { registerCreditRequestRoutes } from './features/credit-requests/routes.ts'
 import { createCreditRequests } from './features/credit-requests/service.ts'
 import { openCreditRequestStore } from './features/credit-requests/store.ts'
@@ -22,6 +25,7 @@ export function openCredits({ core, clock, log }: PublicApiDeps): FeatureGroup {
     ledger: openLedgerReader(database),
     jobStore: openJobStore(database, clock),
     requests: openCreditRequestStore(database),
+    movements: openMovementStore(database),
     clock,
   }
   return {
@@ -30,6 +34,10 @@ export function openCredits({ core, clock, log }: PublicApiDeps): FeatureGroup {
       (app) => registerCreditViewRoutes(app, createCreditViews(parts)),
       (app) => registerCreditRequestRoutes(app, createCreditRequests(parts)),
     ],
-    leaderTasks: [finishRequestsTask(parts, log)],
+    leaderTasks: [
+      finishRequestsTask(parts, log),
+      endRequestsOfLeaversTask(parts, log),
+      ...movementTasks(parts, log),
+    ],
   }
 }

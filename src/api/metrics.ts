@@ -127,7 +127,7 @@ export function exportLedgerFigures(registry: Registry, read: () => LedgerFigure
     registers,
     collect: () => {
       drift.reset()
-      for (const [kind, count] of read()?.audit?.drift ?? []) drift.set({ kind }, count)
+      for (const [kind, count] of read()?.drift ?? []) drift.set({ kind }, count)
     },
   })
   const single = (

@@ -12,7 +12,10 @@ export const HOLD_RECHECK_MIN_MS = 5000
 /** Credits that arrive are noticed this soon, and later only where many jobs wait. */
 export const HOLD_RECHECK_MAX_MS = 15_000
 export const HOLD_RECHECK_CROWDED_MAX_MS = 60_000
-/** All jobs together ask no more often than this. */
+/**
+ * As long as the longest pause allows it, jobs that wait for credits ask no more often than this
+ * together, after the first rounds of each.
+ */
 export const HOLD_QUESTIONS_PER_SECOND = 50
 /** The api is down rather than the credits short: ask sooner. */
 export const UNREACHABLE_RECHECK_MIN_MS = 1000

@@ -28,7 +28,7 @@ let database: Database
 let store: AccountStore
 let atelier: TestAtelier
 beforeAll(async () => {
-  engine = await openTestDatabase()
+  engine = await openTestDatabase({ ours: true })
   const environment = { ...testEnvironment(), mongodbUri: engine.uri }
   atelier = await startTestAtelier(environment, { rateLimits: false })
   database = await openDatabase({ uri: atelier.mongodbUri })
@@ -47,7 +47,7 @@ test(
     const before = await balances(parts)
     const endMs = performance.now() + seconds * 1000
     const isOver = () => performance.now() > endMs
-    const [cuts, negative] = await Promise.all([
+    const [cuts, reads, kills] = await Promise.all([
       watchCuts(isOver),
       watchReads(parts.admin, isOver),
       killInTurn(isOver),
@@ -57,12 +57,12 @@ test(
     ])
     await untilJobsEnded(parts.book)
     const { movements, jobs } = parts.book
-    process.stdout.write(
-      `  ${movements.length} movements, ${jobs.length} jobs, ${cuts.seen} cuts\n`,
-    )
+    const counts = { movements: movements.length, jobs: jobs.length, cuts: cuts.seen }
+    process.stdout.write(`  ${JSON.stringify({ ...counts, reads: reads.seen, kills })}\n`)
     expect(cuts.faults).toEqual([])
-    expect(negative).toEqual([])
-    expect(cuts.seen).toBeGreaterThan(10)
+    expect(reads.negative).toEqual([])
+    expect(Math.min(cuts.seen, reads.seen)).toBeGreaterThan(10)
+    for (const victim of victims) expect(kills[victim]).toBeGreaterThan(0)
     expect(movements.length).toBeGreaterThan(seconds)
     expect(await balances(parts)).toEqual(await expectedBalances(before, parts))
     await expectNoDrift(parts.admin)
@@ -108,27 +108,36 @@ const accountPage = z.object({
   items: z.array(z.object({ available: z.string(), held: z.string(), spent: z.string() })),
 })
 
-/** What people were shown below zero. */
-async function watchReads(admin: RestSession, isOver: () => boolean): Promise<readonly object[]> {
+/** How often people saw all accounts, and what they were shown below zero. */
+async function watchReads(admin: RestSession, isOver: () => boolean) {
+  let seen = 0
   const negative: object[] = []
   while (!isOver()) {
-    const answer = await admin.request('/v1/credits/accounts?department=vision').catch(() => null)
-    if (answer?.ok === true) {
+    for (const department of ['vision', 'assembly']) {
+      const path = `/v1/credits/accounts?department=${department}`
+      const answer = await admin.request(path).catch(() => null)
+      if (answer?.ok !== true) continue
+      seen += 1
       const { items } = accountPage.parse(await answer.json())
       negative.push(...items.filter((shown) => JSON.stringify(shown).includes('"-')))
     }
     await pause(250)
   }
-  return negative
+  return { seen, negative }
 }
 
-async function killInTurn(isOver: () => boolean): Promise<void> {
+type Kills = Record<(typeof victims)[number], number>
+
+async function killInTurn(isOver: () => boolean): Promise<Kills> {
+  const kills = { api: 0, redis: 0, database: 0 }
   for (let turn = 0; !isOver(); turn += 1) {
     await pause((killEverySeconds / 2) * 1000)
     const victim = victims[turn % victims.length] ?? 'api'
     await killAndRestart(victim)
+    kills[victim] += 1
     await pause((killEverySeconds / 2) * 1000)
   }
+  return kills
 }
 
 async function killAndRestart(victim: (typeof victims)[number]): Promise<void> {
@@ -138,7 +147,8 @@ async function killAndRestart(victim: (typeof victims)[number]): Promise<void> {
   } else if (victim === 'redis') {
     await atelier.killRedis()
     await atelier.startRedis()
-  } else if (await engine.kill()) {
+  } else {
+    await engine.kill()
     await engine.restart()
   }
 }

@@ -12,8 +12,8 @@ import { readLocalConfig } from '../../src/platform/config/local.ts'
 export type TestDatabase = {
   readonly uri: string
   readonly description: string
-  /** SIGKILL to all its processes; false for one of MONGODB_URI, which is not ours to kill. */
-  readonly kill: () => Promise<boolean>
+  /** SIGKILL to all its processes. */
+  readonly kill: () => Promise<void>
   /** Starts it again on what it had written. */
   readonly restart: () => Promise<void>
   readonly stop: () => Promise<void>
@@ -21,12 +21,14 @@ export type TestDatabase = {
 
 const startsMax = 20
 
-export async function openTestDatabase(): Promise<TestDatabase> {
+/** `ours`: not the one of MONGODB_URI, which is not for us to kill. */
+export async function openTestDatabase({ ours = false } = {}): Promise<TestDatabase> {
   const { signal } = new AbortController()
   const folder = await mkdtemp(join(tmpdir(), 'atelier-test-'))
   const record = await openRunRecord(join(folder, 'run.json'))
   const supervisor = new Supervisor({ logFolder: join(folder, 'logs'), record, signal })
-  const plan = await planDatabase(readLocalConfig(), signal)
+  const config = readLocalConfig()
+  const plan = await planDatabase(ours ? { ...config, mongodbUri: undefined } : config, signal)
   const options = { folder, ports: await freePorts(), durable: true }
   const start = async () => await startDatabase(supervisor, plan, options)
   const stop = async () => {
@@ -42,7 +44,6 @@ export async function openTestDatabase(): Promise<TestDatabase> {
           one.kill('SIGKILL')
           await one.ended
         }
-        return plan.kind !== 'Existing'
       },
       // Children of a killed PostgreSQL take a moment to notice that it is gone.
       restart: async () => {

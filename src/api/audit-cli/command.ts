@@ -14,7 +14,7 @@ beside one.
 
 On a server run node src/api/audit-cli/main.ts with MONGODB_URI, ATELIER_OBJECTS_FOLDER, and
 KUBECONFIG and ATELIER_INSTALLATION if there are any, as the api has them.
-Exit code: 0 all is equal, 1 something differs, 2 it could not look.
+Exit code: 0 all is equal, 1 something differs, 2 it could not look at everything.
 
 What can differ:
 ${kindLines.join('\n')}

@@ -20,6 +20,10 @@ async function run(): Promise<number> {
   }
   const report = await auditOnce(readAuditConfig(), systemClock)
   process.stdout.write(reportText(report, command))
+  for (const { check, error } of report.failed) {
+    process.stderr.write(`audit: could not check ${check}: ${String(error)}\n`)
+  }
+  if (report.drift === null) return exitCodes.failed
   return report.drift === 0 ? exitCodes.equal : exitCodes.different
 }
 

@@ -15,6 +15,8 @@ export const migrations: readonly Migration[] = [
   { number: 5, name: 'invitations', up: indexInvites },
   { number: 6, name: 'credit-requests', up: indexCreditRequests },
   { number: 7, name: 'ledger-of-lots', up: refuseOlderLedger },
+  { number: 8, name: 'late-approvals', up: indexLateApprovals },
+  { number: 9, name: 'credit-movements', up: indexCreditMovements },
 ]
 
 type Index = { readonly collection: string; readonly name: string; readonly keys: Keys }
@@ -150,6 +152,18 @@ async function refuseOlderLedger(database: Database): Promise<void> {
   if (older.length === 0) return
   const message = 'the credits in this database are of an older development state: use an empty one'
   throw new AppError('platform.misconfigured', message)
+}
+
+async function indexLateApprovals(database: Database): Promise<void> {
+  await createIndexes(database, [
+    { collection: 'creditRequests', name: 'taken_back', keys: { lateUntilMs: 1 } },
+  ])
+}
+
+async function indexCreditMovements(database: Database): Promise<void> {
+  await createIndexes(database, [
+    { collection: 'creditMovements', name: 'untold', keys: { toldTimeMs: 1, tryTimeMs: 1 } },
+  ])
 }
 
 /** One after the other: the embedded database locks up on concurrent index builds. */

@@ -69,7 +69,7 @@ export function startTasks(deps: TaskDeps): Tasks {
   const compare = async () => await compareOnce({ ...deps, project: projector.add })
   const tasks: readonly LeaderTask[] = [
     { name: 'sweep', everyMs: 5000, run: async () => await sweepOnce(deps) },
-    { name: 'relay', everyMs: 1000, run: async () => await relay(deps) },
+    { name: 'relay', everyMs: 2000, run: async () => await relay(deps) },
     { name: 'compare', everyMs: 60_000, run: compare },
     { name: 'departments', everyMs: 60_000, run: departmentSync.wakeAll },
     deps.ledgerWatch.task,

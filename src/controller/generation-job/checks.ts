@@ -56,6 +56,17 @@ export function knownOutcome(facts: Facts, state: AttemptState): AttemptOutcome 
   return outcomeOf(podOf(facts.job, state.attempt), facts.report.value.report)
 }
 
+/**
+ * Whether what the attempt handed in must be known: when it is over, and when the job ends in the
+ * pause after it failed, because then no other attempt's pictures take the place of its own.
+ */
+export function needsReport(inputs: CheckInputs): boolean {
+  const { facts, state } = inputs
+  if (state.kind === 'Over') return true
+  const hasFailed = facts.job.status?.attempt?.outcome === 'Failed'
+  return state.kind === 'Accounted' && hasFailed && firstVerdict(inputs) !== undefined
+}
+
 function checkCompleted({ outcome }: CheckInputs): Verdict | undefined {
   if (outcome?.kind !== 'Completed') return undefined
   return { reason: 'Completed', message: outcome.message }

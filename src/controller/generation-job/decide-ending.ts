@@ -1,4 +1,8 @@
-import type { AttemptEnd, GenerationJobStatus } from '../../shared/crd/generation-job.ts'
+import {
+  type AttemptEnd,
+  deliversNothing,
+  type GenerationJobStatus,
+} from '../../shared/crd/generation-job.ts'
 import { timestamp } from '../conditions.ts'
 import {
   type AttemptOutcome,
@@ -11,7 +15,7 @@ import { attemptFields, endAttempt, liveConditions } from './decide-live.ts'
 import type { Verdict } from './checks.ts'
 import type { Decision } from './decision.ts'
 import { isHeld, modelCondition, modelWasReady } from './job-conditions.ts'
-import type { Observed } from './observed.ts'
+import type { AttemptView, Observed } from './observed.ts'
 import { condition, keptCondition, writeStatus } from './status.ts'
 import { activeSecondsAfter } from './times.ts'
 
@@ -71,18 +75,23 @@ function lastKnownModel(observed: Observed) {
 }
 
 /**
- * How the last attempt ended, which decides what it may be charged for: one that the cancel stopped
- * ends as one that its Node lost, but only the first is its owner's doing. A pod that vanished
- * without a report counts as lost.
+ * How the last attempt ended, which decides what it may be charged for: one that a cancel or a
+ * limit of its job stopped ends as one that its Node lost, but only the last is nobody's doing. A
+ * pod that vanished without a report counts as lost.
  */
 function endOf({ observed, state, verdict, outcome }: Ending): AttemptEnd | undefined {
   if (state.kind !== 'Over' || outcome === undefined) return undefined
+  if (outcome.kind === 'Completed' || outcome.kind === 'InvalidInput') return outcome.kind
   if (isSuspending(observed, state.attempt)) return 'Suspended'
-  if (outcome.kind !== 'Disrupted') return outcome.kind
-  const pod = podOf(observed.job, state.attempt)
-  const hasReport = observed.report?.kind === 'Answered' && observed.report.value.report !== null
-  const isLost = pod === undefined ? !hasReport : pod.disrupted
-  return verdict.reason === 'Cancelled' && !isLost ? 'Cancelled' : 'Disrupted'
+  if (outcome.kind === 'Failed') return 'Failed'
+  if (isLost(observed, state.attempt)) return 'Disrupted'
+  return verdict.reason === 'Cancelled' ? 'Cancelled' : 'Failed'
+}
+
+function isLost({ job, report }: Observed, attempt: AttemptView): boolean {
+  const pod = podOf(job, attempt)
+  if (pod !== undefined) return pod.disrupted
+  return report?.kind !== 'Answered' || report.value.report === null
 }
 
 function endFields(
@@ -92,9 +101,11 @@ function endFields(
 ): Partial<GenerationJobStatus> {
   const { job, report, nowMs } = observed
   const attempted = state.kind === 'Over' || state.kind === 'Accounted'
-  const outputs = report?.kind === 'Answered' ? outputsOf(report.value) : []
+  const fields = attempted ? attemptFields(observed, state.attempt, end) : {}
+  const isKept = report?.kind === 'Answered' && !deliversNothing(fields.attempt?.outcome)
+  const outputs = isKept ? outputsOf(report.value) : []
   return {
-    ...(attempted ? attemptFields(observed, state.attempt, end) : {}),
+    ...fields,
     ...(attempted ? { activeSeconds: activeSecondsAfter(job, state, nowMs) } : {}),
     retryTime: undefined,
     completionTime: timestamp(nowMs),

@@ -1,6 +1,6 @@
 import { unreachable } from '../../shared/assert.ts'
 import { attemptState, type AttemptState, isUnseen } from './attempt.ts'
-import { firstVerdict, knownOutcome } from './checks.ts'
+import { firstVerdict, knownOutcome, needsReport } from './checks.ts'
 import { decideEnded } from './decide-ended.ts'
 import { decideEnding } from './decide-ending.ts'
 import { decideIdle } from './decide-idle.ts'
@@ -24,15 +24,15 @@ export function decide(observed: Observed, settings: DecideSettings): Decision {
   if (isTerminal(observed.job)) return decideEnded(observed)
 
   const state = attemptState(observed)
-  const outcome = knownOutcome(observed, state)
-  if (state.kind === 'Over' && outcome === undefined) {
-    // Without the report nobody knows whether it failed: wait for the api, however long.
+  if (needsReport({ facts: observed, state }) && observed.report?.kind !== 'Answered') {
+    // Without the report nobody knows how it ended and with what: wait for the api, however long.
     return { actions: [], recheckAfterMs: REPORT_RECHECK_MS }
   }
   if (state.kind === 'Live' && isUnseen(state.attempt)) {
     // The API server has it and the cache does not yet: what is not seen cannot be judged.
     return { actions: [], recheckAfterMs: UNSEEN_RECHECK_MS }
   }
+  const outcome = knownOutcome(observed, state)
   const verdict = firstVerdict({ facts: observed, state, outcome })
   if (verdict !== undefined) return decideEnding({ observed, state, verdict, outcome })
   return withRecheck(observed, state, decideGoingOn({ observed, state, outcome, settings }))

@@ -19,6 +19,8 @@ type Remembered = HoldAnswer & { readonly uid: string; readonly pauseMs: number 
  */
 export class HoldMemory {
   readonly #answers = new Map<string, Remembered>()
+  /** Keys of the jobs that were last told to wait. */
+  readonly #waiting = new Set<string>()
 
   /** The last answer for this job, as long as it is too early to ask again. */
   recall(job: JobKey, nowMs: number): HoldAnswer | undefined {
@@ -27,7 +29,9 @@ export class HoldMemory {
   }
 
   remember(job: JobKey, answer: Answer<Hold>, nowMs: number): HoldAnswer {
-    const pauseMs = pauseAfter(answer, this.#get(job), this.#answers.size)
+    if (isWaiting(answer)) this.#waiting.add(job.key)
+    else this.#waiting.delete(job.key)
+    const pauseMs = pauseAfter(answer, this.#get(job), this.#waiting.size)
     const remembered = { uid: job.uid, answer, pauseMs, askAgainMs: nowMs + pauseMs }
     this.#answers.set(job.key, remembered)
     return remembered
@@ -45,6 +49,7 @@ export class HoldMemory {
 
   forget(key: string): void {
     this.#answers.delete(key)
+    this.#waiting.delete(key)
   }
 
   #get({ key, uid }: JobKey): Remembered | undefined {
@@ -55,17 +60,21 @@ export class HoldMemory {
 
 export type JobKey = { readonly key: string; readonly uid: string }
 
+function isWaiting(answer: Answer<Hold>): boolean {
+  return answer.kind === 'Answered' && answer.value.state === 'Waiting'
+}
+
 /** Doubles while the answer stays of one kind. */
-function pauseAfter(answer: Answer<Hold>, before: Remembered | undefined, jobs: number): number {
+function pauseAfter(answer: Answer<Hold>, before: Remembered | undefined, waiting: number): number {
   const [minMs, maxMs] =
     answer.kind === 'Unreachable'
       ? [UNREACHABLE_RECHECK_MIN_MS, UNREACHABLE_RECHECK_MAX_MS]
-      : [HOLD_RECHECK_MIN_MS, holdRecheckMaxMs(jobs)]
+      : [HOLD_RECHECK_MIN_MS, holdRecheckMaxMs(waiting)]
   return before?.answer.kind === answer.kind ? Math.min(maxMs, before.pauseMs * 2) : minMs
 }
 
-/** A few jobs that wait are asked for every few seconds; thousands share a number of questions. */
-function holdRecheckMaxMs(jobs: number): number {
-  const sharedMs = (jobs / HOLD_QUESTIONS_PER_SECOND) * 1000
+/** The more jobs wait, the longer each of them, within bounds. */
+function holdRecheckMaxMs(waiting: number): number {
+  const sharedMs = (waiting / HOLD_QUESTIONS_PER_SECOND) * 1000
   return clamp(sharedMs, [HOLD_RECHECK_MAX_MS, HOLD_RECHECK_CROWDED_MAX_MS])
 }

@@ -1,5 +1,5 @@
 import { attemptState, isOutOfSight } from './attempt.ts'
-import { firstVerdict } from './checks.ts'
+import { firstVerdict, needsReport } from './checks.ts'
 import { isReserved, isTerminal, modelsAreReady } from './eligibility.ts'
 import type { Facts } from './observed.ts'
 import { expiryMs } from './times.ts'
@@ -15,8 +15,9 @@ export function needsConfirmation({ job, attempts }: LocalFacts): boolean {
 /** The attempt whose report is needed, if any. */
 export function reportNeeded(local: LocalFacts, confirmedGone: boolean): number | undefined {
   if (!isOpen(local.job)) return undefined
-  const state = attemptState({ ...local, confirmedGone })
-  return state.kind === 'Over' ? state.attempt.number : undefined
+  const facts = { ...local, confirmedGone }
+  const state = attemptState(facts)
+  return state.kind !== 'None' && needsReport({ facts, state }) ? state.attempt.number : undefined
 }
 
 /** The api prices by the Model, so it is asked only when there is one that serves the job. */

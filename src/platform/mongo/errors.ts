@@ -11,7 +11,18 @@ export function isDuplicateKey(error: unknown): boolean {
 /** An unordered bulk insert of which nothing but duplicates was refused. */
 export function isOnlyDuplicates(error: unknown): boolean {
   if (!(error instanceof mongo.MongoBulkWriteError)) return false
-  return [error.writeErrors].flat().every(({ code }) => duplicateCodes.has(code))
+  const faults = [error.writeErrors].flat()
+  return faults.length > 0 && faults.every(({ code }) => duplicateCodes.has(code))
+}
+
+/**
+ * The driver wraps whatever goes wrong with a bulk request; a server would have said a code, or
+ * which writes it refused.
+ */
+function isLostBulk(error: unknown): boolean {
+  if (!(error instanceof mongo.MongoBulkWriteError)) return false
+  const isSilent = [error.writeErrors].flat().length === 0 && error.code === undefined
+  return isSilent && error.result.getWriteConcernError() === undefined
 }
 
 /** Classes that the driver throws but does not export. */
@@ -39,7 +50,8 @@ export function isUnreachable(error: unknown): boolean {
     error instanceof mongo.MongoClientClosedError ||
     error instanceof mongo.MongoServerClosedError ||
     (error instanceof mongo.MongoError && unexported.has(error.name)) ||
-    isSocketError(error)
+    isSocketError(error) ||
+    isLostBulk(error)
   )
 }
 

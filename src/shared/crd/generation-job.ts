@@ -231,7 +231,6 @@ export const output = z.object({
 })
 export type Output = z.infer<typeof output>
 
-/** Suspended and Disrupted attempts are never charged for steps of unfinished pictures. */
 const attemptOutcome = z.enum([
   'Completed',
   'Cancelled',
@@ -241,6 +240,11 @@ const attemptOutcome = z.enum([
   'Disrupted',
 ])
 export type AttemptEnd = z.infer<typeof attemptOutcome>
+
+/** Whether nothing of an attempt counts: it costs nothing, and what it stored is not kept. */
+export function deliversNothing(end: AttemptEnd | undefined): boolean {
+  return end === 'Suspended' || end === 'Disrupted'
+}
 
 const attemptStatus = z.object({
   number: z.int().min(1).max(1000),

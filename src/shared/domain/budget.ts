@@ -37,12 +37,35 @@ export type AlertPercent = (typeof alertPercents)[number]
 export type BudgetUse = { readonly usedMicroCredits: number; readonly percent: number }
 
 /**
- * How much of a month's budget is used: all that is not free on any account of the department. What
- * jobs hold counts, because it is promised and nobody can start anything with it. Whole percents,
- * rounded down.
+ * How much of a month's budget, less what super admins took back of it, is used: all that is not
+ * free on any account of the department. What jobs hold counts, because it is promised and nobody
+ * can start anything with it. Whole percents, rounded down.
  */
 export function budgetUse(budgetMicroCredits: number, freeMicroCredits: number): BudgetUse {
-  assert(budgetMicroCredits > 0, 'a budget is more than nothing')
+  assert(budgetMicroCredits >= 0, 'no more is taken back than there was')
   const usedMicroCredits = Math.max(0, budgetMicroCredits - freeMicroCredits)
-  return { usedMicroCredits, percent: Math.floor((usedMicroCredits * 100) / budgetMicroCredits) }
+  const percent = Math.floor((usedMicroCredits * 100) / Math.max(1, budgetMicroCredits))
+  return { usedMicroCredits, percent }
+}
+
+/** Where a month's budget is; integer micro-credits. */
+export type BudgetRest = {
+  /** Free of it on all accounts together, and on the one that has most. */
+  readonly lotFree: number
+  readonly lotFreeMost: number
+  /** No more of it went to jobs; what else is missing has lapsed. */
+  readonly takenMax: number
+}
+
+/**
+ * Thresholds that are reached. 100 is when the budget is practically used up, since a rest below
+ * the price of a job stays for ever: 80 % is used, and no account has 1 % of it free.
+ */
+export function reachedAlerts(
+  budgetMicroCredits: number,
+  { lotFree, lotFreeMost, takenMax }: BudgetRest,
+): readonly AlertPercent[] {
+  const lapsed = Math.max(0, budgetMicroCredits - lotFree - takenMax)
+  if (budgetUse(budgetMicroCredits, lotFree + lapsed).percent < 80) return []
+  return (lotFreeMost + lapsed) * 100 < budgetMicroCredits ? alertPercents : [80]
 }

@@ -82,12 +82,13 @@ export const creditRequestView = z
     /** Null while it waits. */
     decision: z
       .object({
-        by: personRef,
+        /** Null for what the platform does by itself. */
+        by: personRef.nullable(),
         time: z.iso.datetime(),
         /** What was given; null when it was declined or withdrawn. */
         credits: credits.nullable(),
         expiresTime: z.iso.datetime().nullable(),
-        /** Why it was declined. */
+        /** Why it was declined, or withdrawn by the platform. */
         reason: z.string().nullable(),
       })
       .nullable(),

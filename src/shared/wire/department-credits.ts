@@ -29,9 +29,9 @@ export const departmentCreditsView = z
       month,
       /** What was issued as this month's budget; null while there is none. */
       budget: credits.nullable(),
-      /** All of the budget that is free on no account: spent, held or lapsed. */
+      /** All of the budget that is free on no account: spent, held or lapsed, but not revoked. */
       used: credits,
-      /** Whole percents of the budget, rounded down; null without one. */
+      /** Of the budget without what was revoked; whole percents, rounded down; null without one. */
       percent: z.int().min(0).max(100).nullable(),
       /** Charged in this month for all jobs, whichever credits paid. */
       spent: credits,

@@ -187,6 +187,18 @@ describe('an idempotency key', () => {
     expect(own.replayed).toBe(false)
   })
 
+  it('that another replica took this moment is in flight, however late its clock is', async () => {
+    const deps = jobServiceDeps(scene)
+    const insertKey: typeof deps.store.insertKey = async (key) => {
+      const late = { ...key, jobId: 'another', createTimeMs: key.createTimeMs - 11_000 }
+      await deps.store.insertKey(late)
+      return await deps.store.insertKey(key)
+    }
+    const jobs = openJobService({ ...deps, store: { ...deps.store, insertKey } })
+    const submitted = jobs.submit(scene.caller, request, { idempotencyKey: 'late clock' })
+    await expect(submitted).rejects.toMatchObject({ code: 'idempotency.in_flight' })
+  })
+
   it('makes one job of many requests at once', async () => {
     await scene.fund(20 * perImage)
     const jobs = openJobService(jobServiceDeps(scene))

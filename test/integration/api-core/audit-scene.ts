@@ -5,7 +5,7 @@ import { relayOutboxes } from '../../../src/api/features/accounts/relay.ts'
 import { projectJob } from '../../../src/api/features/jobs/project.ts'
 import { type AuditDeps, openAuditor } from '../../../src/api/tasks/audit/auditor.ts'
 import { auditDepsOf } from '../../../src/api/tasks/audit/open.ts'
-
+import type { AuditStore } from '../../../src/api/tasks/audit/store.ts'
 import { sendCredits, transferEntryId } from '../../../src/shared/domain/account-movement.ts'
 import type { InternalScene } from './internal-scene.ts'
 import type { Scene } from './scene.ts'
@@ -24,6 +24,37 @@ export function auditDepsFor({ parts }: Pick<Scene, 'parts'>): AuditDeps {
 export async function kindsIn(deps: AuditDeps): Promise<readonly string[]> {
   const { differences } = await openAuditor(deps).full()
   return [...new Set(differences.map(({ kind }) => kind))].toSorted()
+}
+
+type Counts = { entries: number; rows: number; heads: number; uploads: number }
+
+/** Counts what is read: entries, rows and uploads that the database answers with, and heads. */
+export function counted(deps: AuditDeps): { readonly deps: AuditDeps; readonly counts: Counts } {
+  const counts = { entries: 0, rows: 0, heads: 0, uploads: 0 }
+  const count = async <T>(name: keyof Counts, read: Promise<readonly T[]>) => {
+    const found = await read
+    counts[name] += found.length
+    return found
+  }
+  const { auditStore: store, objects } = deps
+  const auditStore: AuditStore = {
+    ...store,
+    entries: async (id, range) => await count('entries', store.entries(id, range)),
+    entriesById: async (ids) => await count('entries', store.entriesById(ids)),
+    rows: async (page) => await count('rows', store.rows(page)),
+    rowsById: async (ids) => await count('rows', store.rowsById(ids)),
+    openRows: async (page) => await count('rows', store.openRows(page)),
+    uploads: async (page) => await count('uploads', store.uploads(page)),
+  }
+  const head = async (key: string) => {
+    counts.heads += 1
+    return await objects.head(key)
+  }
+  return { deps: { ...deps, auditStore, objects: { ...objects, head } }, counts }
+}
+
+export function reset(counts: Counts): void {
+  Object.assign(counts, { entries: 0, rows: 0, heads: 0, uploads: 0 })
 }
 
 /** Afterwards everything has arrived and every outbox is empty. */

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openAuditor } from '../../../src/api/tasks/audit/auditor.ts'
 import { deleteObject } from '../../../src/platform/kube/objects.ts'
 import { generationJobs } from '../../../src/platform/kube/resources.ts'
+import type { GenerationJob } from '../../../src/shared/crd/generation-job.ts'
 import type { Account } from '../../../src/shared/domain/account.ts'
 import { type Entry, entryHash } from '../../../src/shared/domain/account-entry.ts'
 import {
@@ -131,8 +132,8 @@ describe('one planted error of the ledger', () => {
     })
     const { seq, chain } = before
     await accounts.updateOne({ _id: account }, { $set: { seq, chain } })
-    // Without its account it is still one ending too many of this job.
-    expect(await kinds()).toEqual(['DoubleEnding'])
+    // Beyond its account it is still one ending too many of this job.
+    expect(await kinds()).toEqual(['DoubleEnding', 'EntryWithoutAccount'])
     await collection('entries').deleteOne({ _id: again._id })
   })
 
@@ -174,12 +175,31 @@ describe('one planted error of the ledger', () => {
     expect(await kinds()).toEqual(['TransferLost'])
     await scene.parts.accounts.receive(member, await entryOf(sentId))
     expect(await kinds()).toEqual([])
+    await relay(scene)
+    const before = await collection('accounts').findOne({ _id: member })
     const forged = { ...(await entryOf(sentId)), _id: `${newId()}:distribute` }
     await scene.parts.accounts.receive(member, forged)
     expect(await kinds()).toEqual(['ReceiptWithoutTransfer'])
     await relay(scene)
-    // So that the scene is whole again: an entry that lies beyond its sender's chain.
-    await collection<Entry>('entries').insertOne({ ...forged, seq: 1_000_000 })
+    const deps = auditDepsFor(scene)
+    const auditStore = { ...deps.auditStore, waitingEntries: async () => null }
+    // Whoever cannot know all that waits cannot say that nobody sent it.
+    expect(await kindsIn({ ...deps, auditStore })).toEqual([])
+    if (before !== null) await collection('accounts').replaceOne({ _id: member }, before)
+    await collection('entries').deleteOne({ _id: `${forged._id}:${member}:receive` })
+  })
+
+  it('counts what waits, unless it is too much to count', async () => {
+    const { waitingEntries } = auditDepsFor(scene).auditStore
+    const waiting = Array.from({ length: 1001 }, (_none, index) => ({
+      _id: `member:other:${index}`,
+      outbox: [{ _id: `${index}` }],
+    }))
+    await collection('accounts').insertMany(waiting.slice(1))
+    expect(await waitingEntries()).toHaveLength(1000)
+    await collection('accounts').insertMany(waiting.slice(0, 1))
+    expect(await waitingEntries()).toBeNull()
+    await collection('accounts').deleteMany({ _id: /^member:other:/ })
   })
 })
 
@@ -199,6 +219,14 @@ describe('one planted error of a job', () => {
     await scene.parts.store.change(id, {}, { chargedMicroCredits: perImage })
   })
 
+  it('is a charge of another payer', async () => {
+    const { id } = await finishAndRelay()
+    const jobs = collection<{ _id: string; accountId: string }>('jobs')
+    await jobs.updateOne({ _id: id }, { $set: { accountId: member } })
+    expect(await kinds()).toEqual(['ChargeDiffers'])
+    await jobs.updateOne({ _id: id }, { $set: { accountId: account } })
+  })
+
   it('is a settlement without a row', async () => {
     const { id, job } = await finishOne(scene)
     const row = await collection('jobs').findOne({ _id: id })
@@ -212,21 +240,53 @@ describe('one planted error of a job', () => {
   it('is an open job whose GenerationJob is gone', async () => {
     const { id, job } = await scene.startJob()
     await deleteObject(scene.admin, generationJobs, job.metadata)
-    expect(await kinds()).toEqual(['RowWithoutResource'])
+    const missing = (missingTimeMs: number) => scene.parts.store.change(id, {}, { missingTimeMs })
+    const nowMs = scene.clock.nowMs()
+    const deps = { ...auditDepsFor(scene), clock: { nowMs: () => nowMs } }
+    // Whoever deletes it cancels the job: the comparison notes it, and ends the job in its time.
+    expect(await kindsIn(deps)).toEqual([])
+    await missing(nowMs - 180_000)
+    expect(await kindsIn(deps)).toEqual([])
+    await missing(nowMs - 180_001)
+    expect(await kindsIn(deps)).toEqual(['RowWithoutResource'])
     await scene.parts.accounts.void(account, id)
     await scene.parts.store.change(id, {}, { state: 'Cancelled', hold: 'Voided' })
   })
 
-  it('is a GenerationJob without a row, once the controller had time to ask for one', async () => {
+  it('is a GenerationJob without a row, once it has credits or ended a while ago', async () => {
     const deps = auditDepsFor(scene)
     const job = await scene.applyJob()
     const createdMs = Date.parse(job.metadata.creationTimestamp)
     const at = (nowMs: number) => ({ ...deps, clock: { nowMs: () => nowMs } })
-    expect(await kindsIn(at(createdMs + 60_000))).toEqual([])
-    expect(await kindsIn(at(createdMs + 60_001))).toEqual(['ResourceWithoutRow'])
-    const named = { ...job, spec: { ...job.spec, jobId: '01aryz6s410000000000000000' } }
-    const listJobs = async () => [...(await deps.listJobs()), named]
-    expect(await kindsIn({ ...at(createdMs), listJobs })).toEqual(['ResourceWithoutRow'])
+    const time = { message: '', lastTransitionTime: job.metadata.creationTimestamp }
+    const noModel = {
+      ...time,
+      type: 'ModelReady',
+      status: 'False',
+      reason: 'ModelNotFound',
+    } as const
+    const credits = { ...time, type: 'CreditsReserved', reason: 'x' } as const
+    // Nobody asks for its hold until somebody makes the Model or its queue timeout ends it.
+    await scene.setStatus(job, { conditions: [noModel, { ...credits, status: 'Unknown' }] })
+    expect(await kindsIn(at(createdMs + 29 * 86_400_000))).toEqual([])
+    const completionTime = new Date(createdMs + 10_000).toISOString()
+    const failed = { ...time, type: 'Succeeded', status: 'False', reason: 'QueueTimeout' } as const
+    const conditions = [noModel, { ...credits, status: 'False' } as const, failed]
+    await scene.setStatus(job, { conditions, completionTime })
+    expect(await kindsIn(at(createdMs + 70_000))).toEqual([])
+    expect(await kindsIn(at(createdMs + 70_001))).toEqual(['ResourceWithoutRow'])
+    const listed = (changed: Partial<GenerationJob>) => async () => [
+      ...(await deps.listJobs()),
+      { ...job, ...changed },
+    ]
+    const reserved = { conditions: [{ ...credits, status: 'True' } as const] }
+    for (const changed of [
+      { status: reserved },
+      { spec: { ...job.spec, jobId: '01aryz6s410000000000000000' } },
+    ]) {
+      const found = await kindsIn({ ...at(createdMs), listJobs: listed(changed) })
+      expect(found).toEqual(['ResourceWithoutRow'])
+    }
     await deleteObject(scene.admin, generationJobs, job.metadata)
   })
 })

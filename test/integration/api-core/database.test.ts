@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { connect, createServer, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { migrations } from '../../../src/api/migrations/index.ts'
 import { openElection } from '../../../src/api/tasks/election.ts'
 import { type Database, openDatabase } from '../../../src/platform/mongo/database.ts'
+import type { Documents } from '../../../src/platform/mongo/documents.ts'
 import { openLease } from '../../../src/platform/mongo/lease.ts'
 import { migrate, type Migration } from '../../../src/platform/mongo/migrate.ts'
 import { testEnvironment } from '../../support/environment.ts'
@@ -148,3 +150,77 @@ describe('a database', () => {
     expect(await documents.findById('x')).toBeNull()
   })
 })
+
+type Row = { readonly _id: string; readonly count: number }
+
+function row(): Row {
+  return { _id: randomBytes(8).toString('hex'), count: 1 }
+}
+
+describe('a connection that breaks', () => {
+  const change = { $inc: { count: 1 } }
+  const requests: readonly (readonly [string, (rows: Documents<Row>) => Promise<unknown>])[] = [
+    ['find', async (rows) => await rows.findById('a')],
+    ['insert', async (rows) => await rows.insert(row())],
+    ['insertMissing', async (rows) => await rows.insertMissing([row(), row()])],
+    ['update', async (rows) => await rows.update({ _id: 'a' }, change)],
+    ['updateEach', async (rows) => await rows.updateEach([{ filter: { _id: 'a' }, change }])],
+    ['removeMany', async (rows) => await rows.removeMany({ count: 9 })],
+  ]
+
+  it.each(requests)('in %s leaves the effect unknown, and says so', async (_, request) => {
+    const line = await openCuttableLine(new URL(testEnvironment().mongodbUri))
+    const through = await openDatabase({ uri: line.uri, timeoutMs: 2000 })
+    try {
+      const rows = through.documents<Row>('cut')
+      await request(rows)
+      line.cutNext()
+      await expect(request(rows)).rejects.toMatchObject({ code: 'platform.unavailable' })
+      line.mend()
+      await request(rows)
+    } finally {
+      await through.native.dropDatabase()
+      await through.close()
+      await line.close()
+    }
+  })
+})
+
+/** A connection to the database that is cut when something is asked through it. */
+async function openCuttableLine(target: URL) {
+  let isCut = false
+  const sockets = new Set<Socket>()
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port), target.hostname)
+    for (const one of [client, upstream]) {
+      sockets.add(one)
+      one.on('error', () => one.destroy())
+      one.on('close', () => sockets.delete(one))
+    }
+    upstream.pipe(client)
+    client.on('data', (bytes) => {
+      // Whatever asks for more than whether somebody is there.
+      if (isCut && bytes.includes('cut')) for (const one of [client, upstream]) one.destroy()
+      else upstream.write(bytes)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('it listens on a port')
+  return {
+    uri: uriOf(`cut-${randomBytes(5).toString('hex')}`).replace(
+      target.host,
+      `127.0.0.1:${address.port}`,
+    ),
+    cutNext: () => {
+      isCut = true
+    },
+    mend: () => {
+      isCut = false
+    },
+    close: async () => {
+      for (const one of sockets) one.destroy()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}

@@ -117,6 +117,27 @@ describe('credits that lapse soon', () => {
     expect((await listedTo(person)).map((lots) => lots.length)).toEqual([1, 2])
   })
 
+  it('that the next day’s mail would miss are told of at once, each lot once', async () => {
+    world.goTo('2035-03-31T00:03:00Z')
+    const { person, accountId } = await addMember()
+    await give(accountId, { credits: 1, expires: '2035-04-03T00:00:00Z' })
+    await warnOfExpiry(parts)
+    world.goTo('2035-03-31T10:00:00Z')
+    await give(accountId, { credits: 2, expires: '2035-04-01T00:10:00Z' })
+    await warnOfExpiry(parts)
+    expect(await listedTo(person)).toHaveLength(1)
+    const issueId = crypto.randomUUID()
+    await give(accountId, { credits: 7, expires: '2035-04-01T00:00:00Z', issueId })
+    await Promise.all([warnOfExpiry(parts), warnOfExpiry(parts)])
+    await warnOfExpiry(parts)
+    const second = ['7 2035-04-01 00:00 UTC', '2 2035-04-01 00:10 UTC', '1 2035-04-03 00:00 UTC']
+    expect((await listedTo(person)).slice(1)).toEqual([second])
+    await give(accountId, { credits: 1, expires: '2035-03-31T23:00:00Z' })
+    await warnOfExpiry(parts)
+    await warnOfExpiry(parts)
+    expect(await listedTo(person)).toHaveLength(3)
+  })
+
   it('of a department’s account are told to its admins, a budget’s on its last day', async () => {
     world.goTo('2035-04-22T00:00:00Z')
     const accountId = `department:${department}`

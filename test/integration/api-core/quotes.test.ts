@@ -223,5 +223,8 @@ describe('a dry run', () => {
     await expect(jobs.dryRun(caller, request)).rejects.toMatchObject(refusal)
     await expect(jobs.submit(caller, request)).rejects.toMatchObject(refusal)
     await quotes.create(caller, request)
+    // Whoever moves leaves their jobs to the old account, and begins anew with another.
+    const moved = { ...caller, department: `${scene.department}-new` }
+    await jobs.dryRun(moved, request)
   })
 })

@@ -38,6 +38,14 @@ async function store(jobId: string, name: string, attempt = 1): Promise<Output> 
   return { ...facts, name, key }
 }
 
+/** Uploaded by a pod that died before its report. */
+async function upload(id: string, name: string): Promise<Output> {
+  const { key, ...facts } = await store(id, name)
+  await scene.parts.attempts.announce({ jobId: id, attempt: 1 }, [facts])
+  await scene.parts.attempts.confirm(key, facts.sha256)
+  return { ...facts, key }
+}
+
 async function report(id: string, attempt: number, given: Partial<Report>): Promise<void> {
   const whole: Report = { reason: 'Cancelled', message: '', outputs: [], stepsDone: 0, ...given }
   await scene.parts.attempts.report({ jobId: id, attempt }, whole)
@@ -57,13 +65,13 @@ type End = {
 }
 
 /** Ends the custom resource as the controller would, and projects it. */
-async function end(job: GenerationJob, { reason, outcome, attempt = 1, outputs = [] }: End) {
+async function end(job: GenerationJob, { reason, outcome, attempt = 1, outputs }: End) {
   const time = '2026-11-21T14:00:00Z'
   const status: Condition['status'] = reason === 'Completed' ? 'True' : 'False'
   const ended = await scene.setStatus(job, {
     conditions: [{ type: 'Succeeded', status, reason, message: '', lastTransitionTime: time }],
     attempt: { number: attempt, ...(outcome === undefined ? {} : { outcome }) },
-    outputs,
+    ...(outputs === undefined ? {} : { outputs }),
     completionTime: time,
   })
   await projectJob(scene.parts, ended, scene.clock.nowMs())
@@ -76,6 +84,18 @@ async function rowOf({ metadata, spec }: GenerationJob): Promise<JobRow> {
   const { heldMicroCredits } = await scene.parts.accounts.balanceOf(account)
   expect([row.hold === 'Held', heldMicroCredits >= 0]).toEqual([false, true])
   return row
+}
+
+/** Deletes the custom resource, whose attempt was last seen like this. */
+async function remove(job: GenerationJob, outcome?: AttemptEnd): Promise<JobRow> {
+  const attempt = { number: 1, ...(outcome === undefined ? {} : { outcome }) }
+  await projectJob(scene.parts, { ...job, status: { attempt } }, 0)
+  await deleteObject(scene.admin, generationJobs, job.metadata)
+  const deps = { ...scene.parts, listJobs: async () => [], project: () => {} }
+  await compareOnce(deps)
+  scene.clock.advance(missingForMs)
+  await compareOnce(deps)
+  return await rowOf(job)
 }
 
 async function start(): Promise<Running> {
@@ -121,16 +141,20 @@ describe('a job that is cancelled', () => {
 
   it('by kubectl delete pays the same', async () => {
     const { job, id } = await start()
-    await projectJob(scene.parts, { ...job, status: { attempt: { number: 1 } } }, 0)
     await report(id, 1, { stepsDone: 9 })
-    await deleteObject(scene.admin, generationJobs, job.metadata)
-    const deps = { ...scene.parts, listJobs: async () => [], project: () => {} }
-    await compareOnce(deps)
-    scene.clock.advance(missingForMs)
-    await compareOnce(deps)
-    expect(await rowOf(job)).toMatchObject({
+    expect(await remove(job)).toMatchObject({
       state: 'Cancelled',
       chargedMicroCredits: 9 * perCall,
+    })
+  })
+
+  it('by kubectl delete after its Node was lost pays for no steps', async () => {
+    const { job, id } = await start()
+    await sendProgress(id, 1, 13)
+    expect(await remove(job)).toMatchObject({
+      state: 'Cancelled',
+      hold: 'Voided',
+      chargedMicroCredits: 0,
     })
   })
 })
@@ -143,6 +167,31 @@ describe('what is lost', () => {
       await sendProgress(id, 1, 70)
       const row = await end(job, { reason: 'Cancelled', outcome })
       expect(row).toMatchObject({ hold: 'Voided', chargedMicroCredits: 0 })
+    },
+  )
+
+  const nothing = { outputs: [], hold: 'Voided', chargedMicroCredits: 0 }
+
+  it.each([
+    ['BackoffLimitExceeded', 'Disrupted'],
+    ['DeadlineExceeded', 'Disrupted'],
+    ['Cancelled', 'Disrupted'],
+    ['Cancelled', 'Suspended'],
+  ] as const)('are the pictures of a job that ends as %s after %s', async (reason, outcome) => {
+    for (const isNamed of [false, true]) {
+      const { job, id } = await start()
+      const outputs = [await upload(id, 'a.png'), await upload(id, 'b.png')]
+      const ended = { reason, outcome, ...(isNamed ? { outputs } : {}) }
+      expect(await end(job, ended)).toMatchObject(nothing)
+    }
+  })
+
+  it.each(['Disrupted', 'Suspended'] as const)(
+    'are the pictures of a job that is deleted with kubectl after %s',
+    async (outcome) => {
+      const { job, id } = await start()
+      await upload(id, 'a.png')
+      expect(await remove(job, outcome)).toMatchObject(nothing)
     },
   )
 
@@ -171,6 +220,26 @@ describe('what is lost', () => {
     await sendProgress(id, 1, 70)
     const row = await end(job, { reason, outcome })
     expect(row).toMatchObject({ state: 'Failed', hold: 'Voided', chargedMicroCredits: 0 })
+  })
+
+  it('is not what was delivered before the deadline, and no more than that', async () => {
+    const { job, id } = await start()
+    const outputs = [await upload(id, 'a.png'), await upload(id, 'b.png')]
+    await report(id, 1, { outputs, stepsDone: 51 })
+    const row = await end(job, { reason: 'DeadlineExceeded', outcome: 'Failed', outputs })
+    expect(row).toMatchObject({
+      state: 'Failed',
+      outputs,
+      hold: 'Settled',
+      chargedMicroCredits: 2 * perImage,
+    })
+  })
+
+  it('is what arrives after the custom resource has its end', async () => {
+    const { job, id } = await start()
+    await upload(id, 'a.png')
+    const row = await end(job, { reason: 'DeadlineExceeded', outcome: 'Failed' })
+    expect(row).toMatchObject({ state: 'Failed', ...nothing })
   })
 
   it('is not what was delivered: the history of a failed job is paid', async () => {

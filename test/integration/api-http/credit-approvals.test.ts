@@ -6,6 +6,7 @@ import {
   openCreditRequestStore,
 } from '../../../src/api/features/credit-requests/store.ts'
 import { openAccountStore } from '../../../src/api/features/accounts/store.ts'
+import { auditLogPage } from '../../../src/shared/wire/audit-log.ts'
 import { systemClock } from '../../../src/platform/clock/system-clock.ts'
 import { accountIdOf } from '../../../src/shared/domain/caller.ts'
 import { type CreditScene, openCreditScene, type Wish } from './credit-scene.ts'
@@ -69,6 +70,29 @@ const breakOff = async (person: Person, changes: Wish, ageMs: number): Promise<s
   await requests.change(id, { states: ['Waiting'] }, change)
   return id
 }
+/** What an approver who stood still does at last. */
+const moveLate = async (id: string): Promise<void> => {
+  const user = scene.idOf('mina')
+  const { quality: department } = scene
+  await scene.api.core.accounts.transfer({
+    transferId: id,
+    kind: 'Distribute',
+    accountId: accountIdOf({ department }),
+    recipients: [{ accountId: accountIdOf({ department, user }), microCredits: 2_000_000 }],
+    note: { by: scene.idOf('lead'), reason: 'for a fair' },
+  })
+}
+const expectNoted = async (id: string): Promise<void> => {
+  expect(await stateOf(id)).toBe('Approved')
+  expect((await rowOf(id)).decision).toMatchObject({ by: scene.idOf('lead'), microCredits: 2e6 })
+  const url = `/v1/audit-log?target=${id}&action=credits.request_approved`
+  const log = auditLogPage.parse((await scene.api.call({ url, as: 'root' })).json()).items
+  const actor = { id: scene.idOf('lead'), role: 'department_admin' }
+  expect(log).toMatchObject([{ actor, after: { credits: '2' } }])
+  const told = await scene.toldTo(scene.idOf('mina'))
+  const fact = { kind: 'CreditRequestApproved', requestId: id }
+  expect(told.filter(({ kind }) => kind === fact.kind)[0]).toMatchObject(fact)
+}
 const rowOf = async (id: string): Promise<CreditRequestRow> => {
   const row = await parts().requests.find(id)
   if (row === null) throw new Error('the request is not there')
@@ -99,14 +123,7 @@ describe('an approval that broke off', () => {
     await scene.fund('5')
     const before = await available('mina')
     const id = await breakOff('mina', {}, 11_000)
-    const user = scene.idOf('mina')
-    const { quality: department } = scene
-    await scene.api.core.accounts.transfer({
-      transferId: id,
-      kind: 'Distribute',
-      accountId: accountIdOf({ department }),
-      recipients: [{ accountId: accountIdOf({ department, user }), microCredits: 2_000_000 }],
-    })
+    await moveLate(id)
     await finishRequests(parts(), quiet)
     expect(await stateOf(id)).toBe('Approved')
     expect(await available('mina')).toBe(before + 2)
@@ -127,17 +144,73 @@ describe('an approval that broke off', () => {
     expect(await stateOf(id)).toBe('Waiting')
     expect((await decline('lead', id)).statusCode).toBe(200)
   })
+})
 
-  test('late, after the request was put back, is what counts', async () => {
+const takenBack = async (): Promise<{ id: string; approver: CreditRequestRow }> => {
+  const id = await breakOff('mina', {}, 11_000)
+  const approver = await rowOf(id)
+  await finishRequests(parts(), quiet)
+  expect(await stateOf(id)).toBe('Waiting')
+  return { id, approver }
+}
+
+describe('a movement that comes after its approval was taken back', () => {
+  const end = {
+    Waiting: async () => undefined,
+    Declined: async (id: string) => await decline('lead', id),
+    Withdrawn: async (id: string) => await scene.decide('mina', `${id}/withdraw`),
+  } as const
+  const states = ['Waiting', 'Declined', 'Withdrawn'] as const
+
+  test.each(states)('is what counts for the approver of a request that is %s', async (state) => {
+    const { id, approver } = await takenBack()
+    await end[state](id)
+    expect(await stateOf(id)).toBe(state)
     await scene.fund('5')
-    const id = await breakOff('mina', {}, 11_000)
-    const approver = await rowOf(id)
-    const { requests, clock } = parts()
-    const back = { state: 'Waiting', decision: null, nowMs: clock.nowMs() } as const
-    await requests.change(id, { states: ['Approving'] }, back)
-    await completeApproval(parts(), approver)
-    expect(await stateOf(id)).toBe('Approved')
+    expect((await completeApproval(parts(), approver)).kind).toBe('Approved')
+    await expectNoted(id)
     expect((await decline('lead', id)).json()).toMatchObject(decided)
     expect(await departmentHas()).toBe('3')
+  })
+
+  test.each(states)('is noted by the task for a request that is %s', async (state) => {
+    const { id } = await takenBack()
+    await end[state](id)
+    await scene.fund('5')
+    await moveLate(id)
+    await Promise.all([finishRequests(parts(), quiet), finishRequests(parts(), quiet)])
+    await expectNoted(id)
+    expect(await departmentHas()).toBe('3')
+  })
+
+  test('is noted by who would end the request', async () => {
+    for (const state of ['Declined', 'Withdrawn'] as const) {
+      const { id } = await takenBack()
+      await scene.fund('2')
+      await moveLate(id)
+      expect((await end[state](id)).json()).toMatchObject(decided)
+      await expectNoted(id)
+    }
+  })
+
+  test('is noted with what it moved when another amount was approved since', async () => {
+    const { id } = await takenBack()
+    await scene.fund('5')
+    await moveLate(id)
+    const response = await scene.decide('root', `${id}/approve`, { credits: '1' })
+    expect(response.json()).toMatchObject({ decision: { by: { name: 'lead' }, credits: '2' } })
+    await expectNoted(id)
+    expect(await departmentHas()).toBe('3')
+  })
+
+  test('is looked for during an hour', async () => {
+    const { id } = await takenBack()
+    const { requests } = parts()
+    const { lateUntilMs = 0, updateTimeMs } = await rowOf(id)
+    expect(lateUntilMs - updateTimeMs).toBe(3_600_000)
+    const idsAt = async (nowMs: number) =>
+      (await requests.findTakenBack(nowMs, 100)).map(({ _id }) => _id)
+    expect(await idsAt(lateUntilMs - 1)).toContain(id)
+    expect(await idsAt(lateUntilMs)).not.toContain(id)
   })
 })

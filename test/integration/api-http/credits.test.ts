@@ -1,9 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { makeIssue } from '../../../src/api/features/accounts/issues.ts'
-import { openAccountStore } from '../../../src/api/features/accounts/store.ts'
-import { systemClock } from '../../../src/platform/clock/system-clock.ts'
 import { accountIdOf } from '../../../src/shared/domain/caller.ts'
 import { auditLogPage } from '../../../src/shared/wire/audit-log.ts'
 import { startApi, type TestApi } from './harness.ts'
@@ -40,10 +37,6 @@ const entries = async () => {
   return auditLogPage.parse((await api.call({ url, as: 'root' })).json()).items
 }
 
-async function die(): Promise<never> {
-  throw new Error('killed')
-}
-
 describe('an issue of credits', () => {
   test('is in the audit log once, with its id and expiry, however often it is sent', async () => {
     const before = (await entries()).length
@@ -75,21 +68,6 @@ describe('an issue of credits', () => {
     const nobody = await issue(newKey(), { user: 'nobody' })
     expect(nobody.json()).toMatchObject({ status: 404, code: 'user.not_found' })
     expect(await entries()).toEqual(before)
-  })
-
-  test('that broke off before the audit log gets its entry when it is sent again', async () => {
-    const { people, accounts, database } = api.core
-    const caller = { userId: 'u-root', role: 'super_admin', department } as const
-    const request = { department, user: userId, credits: '1', expiresTime: null }
-    const wish = { caller, key: 'broken', request }
-    const accountStore = openAccountStore(database)
-    const parts = { ...people, accounts, accountStore, clock: systemClock }
-    const dying = { ...parts, auditLog: { append: die } }
-    const before = (await entries()).length
-    await expect(makeIssue(dying, wish)).rejects.toThrow('killed')
-    const again = await makeIssue(parts, wish)
-    expect(await makeIssue(parts, wish)).toEqual(again)
-    expect(await entries()).toHaveLength(before + 1)
   })
 
   test.each([

@@ -78,8 +78,10 @@ export function openMakers(api: TestApi, cast: Cast) {
         const owner = { department, user }
         const asked = { for: 'Member', owner, microCredits: 1, reason: 'matrix' } as const
         const nothing = { decision: null, auditOutbox: [], notices: [] }
+        // What somebody asked who is gone would be ended by the platform meanwhile.
+        const state = (await people.users.find(user))?.state === 'Deleted' ? 'Withdrawn' : 'Waiting'
         const store = openCreditRequestStore(database)
-        await store.insert({ _id, ...asked, ...times, ...nothing, state: 'Waiting' })
+        await store.insert({ _id, ...asked, ...times, ...nothing, state })
         return document('creditRequests', _id)
       },
       absent: `cr-${'0'.repeat(32)}`,

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { openUploadUsage } from '../../../src/api/features/artifacts/upload-usage.ts'
 import { createUploadService } from '../../../src/api/features/artifacts/uploads.ts'
 import { systemClock } from '../../../src/platform/clock/system-clock.ts'
+import { accountIdOf } from '../../../src/shared/domain/caller.ts'
 import { auditLogPage } from '../../../src/shared/wire/audit-log.ts'
 import { artifact } from '../../../src/shared/wire/jobs.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -48,6 +49,10 @@ async function move(person: Person, department: string): Promise<void> {
   const response = await api.call({ method: 'PUT', url, as: 'root', body: { department } })
   expect(response.statusCode).toBe(200)
   await eventually(async () => expect((await selfOf(person)).department).toBe(department))
+  // Their credits stayed with the department that they left.
+  const accountId = accountIdOf({ department, user: id })
+  const issue = { accountId, issueId: accountId, microCredits: 10_000_000, expiresMs: null }
+  await api.core.accounts.issue(issue)
 }
 
 describe('a person who moves to another department', () => {

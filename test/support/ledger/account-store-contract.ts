@@ -16,9 +16,9 @@ function fresh(accountId = `member:${newId()}:a`): AccountSnapshot {
 }
 
 /** One issue more, in the outbox. */
-function issuing(before: AccountSnapshot, issueId = newId()): AccountWrite {
+function issuing(before: AccountSnapshot, issueId = newId(), nowMs = 1): AccountWrite {
   const issue = { issueId, microCredits: 5, expiresMs: null }
-  const change = issueCredits(before.account, issue, { nowMs: 1, hash })
+  const change = issueCredits(before.account, issue, { nowMs, hash })
   if (change === null) throw new Error('the account takes one more lot')
   return { before, account: change.account, outbox: [...before.outbox, change.entry] }
 }
@@ -68,14 +68,23 @@ export function accountStoreContract(name: string, open: () => Promise<AccountSt
       expect(written.map(({ size }) => size).toSorted((a, b) => a - b)).toEqual([0, 1])
     })
 
-    it('never says that what was not written is, also beside others that were', async () => {
+    it('writes every one of many by itself, and says which', async () => {
       const [one = fresh(), other = fresh()] = await stored(`member:d:${newId()}`, newId())
-      await store.write([issuing(one)])
+      const taken = issuing(fresh())
+      await store.write([issuing(one), taken])
       const added = issuing(fresh())
-      const written = await store.write([issuing(one), issuing(other), added])
-      expect(written.has(one.account._id)).toBe(false)
-      expect(written.has(added.account._id)).toBe(true)
+      const again = issuing(taken.before)
+      const written = await store.write([issuing(one), issuing(other), added, again])
+      expect(written).toEqual(new Set([other.account._id, added.account._id]))
       expect((await store.read(one.account._id)).account.seq).toBe(2)
+      expect((await store.read(taken.account._id)).account).toEqual(taken.account)
+    })
+
+    it('does not write upon another past with the same number', async () => {
+      const [before = fresh()] = await stored(`member:d:${newId()}`)
+      const another = { ...before, account: { ...before.account, chain: hash('another past') } }
+      expect(await store.write([issuing(another)])).toEqual(new Set())
+      expect(await store.read(before.account._id)).toEqual(before)
     })
 
     it('refuses to write an account that is not sound, and writes none beside it', async () => {
@@ -106,6 +115,17 @@ export function accountStoreContract(name: string, open: () => Promise<AccountSt
       expect(await store.insertEntries(outbox.map((one) => ({ ...one, hash: 'x' })))).toBe(false)
       const [entry] = outbox
       expect(await store.entriesOf(entry?.accountId ?? '', 0)).toEqual(outbox)
+    })
+
+    it('lists those first whose entries have waited longest', async () => {
+      const [late, early] = [issuing(fresh(), newId(), -1), issuing(fresh(), newId(), -2)]
+      await store.write([late, early])
+      const [first, second] = await store.findUnrelayed(2)
+      expect([first?._id, second?._id]).toEqual([early.account._id, late.account._id])
+      const relayed = [late, early].map(({ account, outbox }) => {
+        return [account._id, outbox.map(({ _id }) => _id)] as const
+      })
+      await store.dropFromOutboxes(new Map(relayed))
     })
 
     it('lists accounts with an outbox, until what was relayed is dropped', async () => {

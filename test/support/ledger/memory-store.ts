@@ -47,7 +47,10 @@ export function openMemoryAccountStore(
     },
     findUnrelayed: async (limit) => {
       await turn()
-      return [...accounts.values()].filter(({ outbox }) => outbox.length > 0).slice(0, limit)
+      return sorted(() => true, Infinity)
+        .filter(({ outbox }) => outbox.length > 0)
+        .toSorted((a, b) => oldestMs(a) - oldestMs(b))
+        .slice(0, limit)
     },
     insertEntries: async (added) => await insertEntries(tables, added, turn),
     dropFromOutboxes: async (relayed) => await drop(tables, relayed, turn),
@@ -74,6 +77,10 @@ export function openMemoryAccountStore(
   }
 }
 
+function oldestMs({ outbox }: AccountDocument): number {
+  return Math.min(...outbox.map(({ timeMs }) => timeMs))
+}
+
 function snapshotOf({ accounts }: Tables, accountId: string): AccountSnapshot {
   const found = accounts.get(accountId)
   if (found === undefined) return { account: emptyAccount(accountId), outbox: [], isNew: true }
@@ -81,27 +88,20 @@ function snapshotOf({ accounts }: Tables, accountId: string): AccountSnapshot {
   return { account: assertSound(account), outbox, isNew: false }
 }
 
-/** As the database does: updates first, then inserts, and no word on which updates matched. */
+/** As the database does: one after the other, updates first. */
 async function write(
   { accounts }: Tables,
   writes: readonly AccountWrite[],
   turn: () => Promise<void>,
 ): Promise<ReadonlySet<string>> {
   for (const { account } of writes) assertSound(account)
-  const added = writes.filter(({ before }) => before.isNew)
-  const changed = writes.filter(({ before }) => !before.isNew)
-  let matched = 0
-  for (const { before, account, outbox } of changed) {
-    await turn()
-    if (accounts.get(account._id)?.seq !== before.account.seq) continue
-    accounts.set(account._id, structuredClone({ ...account, outbox }))
-    matched += 1
-  }
   const written = new Set<string>()
-  if (matched === changed.length) for (const { account } of changed) written.add(account._id)
-  for (const { account, outbox } of added) {
+  const ordered = writes.toSorted((a, b) => Number(a.before.isNew) - Number(b.before.isNew))
+  for (const { before, account, outbox } of ordered) {
     await turn()
-    if (accounts.has(account._id)) continue
+    const found = accounts.get(account._id)
+    const isAsRead = before.isNew ? found === undefined : found?.chain === before.account.chain
+    if (!isAsRead || (found?.seq ?? 0) !== before.account.seq) continue
     accounts.set(account._id, structuredClone({ ...account, outbox }))
     written.add(account._id)
   }

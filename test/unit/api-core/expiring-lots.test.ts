@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   expiringLots,
   isUnwarned,
+  isUrgent,
   rememberWarned,
   type Warned,
 } from '../../../src/api/features/expiry-warnings/decide.ts'
@@ -60,6 +61,12 @@ describe('a warning', () => {
 
   it('of the last day is not followed by one of the week when the clock goes back', () => {
     expect(isUnwarned(week, [day])).toBe(false)
+  })
+
+  it('does not wait for the next mail when that is too late, unless something was said', () => {
+    expect(isUrgent([week], [], week.expiresMs)).toBe(false)
+    expect(isUrgent([week], [], week.expiresMs + 1)).toBe(true)
+    expect(isUrgent([day], [week], week.expiresMs + 1)).toBe(false)
   })
 
   it('is remembered until a day after the end', () => {

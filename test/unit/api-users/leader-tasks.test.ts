@@ -59,6 +59,31 @@ describe('a person for whom a task fails', () => {
     expect(warned).toMatchObject([{ id: 'u-bad', err: { message: 'never' } }])
   })
 
+  test('keeps no later errand of theirs waiting where the ledger is at fault', async () => {
+    const { served, warned, log, serve } = recording()
+    const dropped: string[] = []
+    const accountId = 'member:research:u-good'
+    const errands = createErrands({
+      users: {
+        find: async () => personOf('u-good'),
+        findWithErrands: async () => [],
+        dropErrand: async (_user, errand) => void dropped.push(errand),
+      },
+      identities: { listOf: async () => [], release: async () => true },
+      sessions: { endAll: async ({ userId }) => await serve(userId) },
+      accounts: { recall: async () => await Promise.reject(new Error('available differs')) },
+      mailer: { send: async () => undefined },
+      notifier: { notify: async () => undefined },
+      log,
+    })
+    const { errands: others = [], ...person } = personOf('u-good')
+    const first = { _id: 'return', kind: 'ReturnCredits', accountId } as const
+    await errands.finish({ ...person, errands: [first, ...others] }, 'test')
+    expect(served).toEqual(['u-good'])
+    expect(dropped).toEqual(['return', 'u-good-1'])
+    expect(warned).toMatchObject([{ id: accountId, err: { message: 'available differs' } }])
+  })
+
   test('does not keep other guests from being removed', async () => {
     const { served, warned, log, serve } = recording()
     const removal = createGuestRemoval({

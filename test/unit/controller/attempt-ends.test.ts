@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { AttemptEnd } from '../../../src/shared/crd/generation-job.ts'
+import type { AttemptEnd, GenerationJobStatus } from '../../../src/shared/crd/generation-job.ts'
 import {
   aJob,
   anAttempt,
@@ -9,6 +9,7 @@ import {
   output,
   reported,
   runningStatus,
+  unreachable,
 } from './builders.ts'
 import { decided } from './decided.ts'
 
@@ -24,7 +25,6 @@ describe('how an attempt ended is written down', () => {
     ['InvalidInput', anEndedPod(20), 'nothing'],
     ['Failed', anEndedPod(1), 'Failed'],
     ['Disrupted', lost, 'Cancelled'],
-    ['Disrupted', anEndedPod(143), 'Cancelled'],
   ] as const)('as %s', (end, pod, reason) => {
     const job = aJob({ status: runningStatus() })
     expect(endOf({ job, attempts: [anAttempt(pod)], report: reported(reason) })).toBe(end)
@@ -40,6 +40,24 @@ describe('how an attempt ended is written down', () => {
     expect(endOf({ job: unlucky, ...gone })).toBe('Disrupted')
     const late = aJob({ status: runningStatus(), spec: { activeDeadlineSeconds: 1 } })
     expect(endOf({ job: late, ...gone })).toBe('Disrupted')
+    const vanished = { attempts: [], confirmedGone: true, report: reported('nothing') }
+    expect(endOf({ job: late, ...vanished })).toBe('Disrupted')
+  })
+
+  it('as Failed where the job’s own limits stopped it', () => {
+    const late = aJob({ status: runningStatus(), spec: { activeDeadlineSeconds: 1 } })
+    const stopped = { attempts: [anAttempt(anEndedPod(10))], report: reported('Cancelled') }
+    const killed = { attempts: [anAttempt(anEndedPod(137))], report: reported('nothing') }
+    for (const end of [stopped, killed]) expect(endOf({ job: late, ...end })).toBe('Failed')
+    const often = aJob({ status: runningStatus({ disruptedAttempts: 10 }) })
+    expect(endOf({ job: often, ...killed })).toBe('Failed')
+  })
+
+  it('as Completed also where it was to be suspended', () => {
+    const job = aJob({ status: runningStatus(), spec: { suspend: true } })
+    const report = reported('Completed', [output])
+    const { patch } = decided({ job, attempts: [anAttempt(anEndedPod(0))], report })
+    expect(patch).toMatchObject({ attempt: { outcome: 'Completed' }, outputs: [output] })
   })
 
   it('and not while it runs', () => {
@@ -79,19 +97,62 @@ describe('an attempt of a cancelled job', () => {
     expect(endOf({ job: suspended, attempts, report })).toBe('Suspended')
   })
 
-  it.each(['Failed', 'Disrupted', 'Suspended'] as const)(
-    'keeps its end %s when the cancel comes in the pause after it',
-    (outcome) => {
-      const status = runningStatus({ retryTime: at(90) })
+  it.each([
+    ['Failed', [output], '1/4'],
+    ['Disrupted', undefined, '0/4'],
+    ['Suspended', undefined, '0/4'],
+  ] as const)(
+    'keeps its end %s when the cancel comes in the pause',
+    (outcome, outputs, summary) => {
       const attempt = { number: 1, podUID: 'pod-1', outcome }
-      const paused = aJob({ status: { ...status, attempt }, spec: { cancel: true } })
+      const paused = pausedJob(attempt, { cancel: true })
+      const report = reported('Failed', [output])
       for (const attempts of [[], [anAttempt(aPod({ phase: 'Failed' }))]]) {
-        const { patch, conditions } = decided({ job: paused, attempts })
+        const { patch, conditions } = decided({ job: paused, attempts, report })
         expect(conditions['Succeeded']).toBe('False/Cancelled')
         expect({ ...attempt, ...patch.attempt }).toMatchObject({ outcome })
+        expect([patch.outputs, patch.summary]).toEqual([outputs, summary])
       }
     },
   )
+})
+
+function pausedJob(attempt: NonNullable<GenerationJobStatus['attempt']>, spec = {}) {
+  const status = runningStatus({ retryTime: at(90), attempt })
+  return aJob({ status, spec: { parameters: { prompt: 'x', batchCount: 4 }, ...spec } })
+}
+
+describe('an attempt that failed', () => {
+  it('is waited for until its report is known when the job ends in the pause after it', () => {
+    const attempt = { number: 1, outcome: 'Failed' } as const
+    const silent = { report: unreachable, after: 30 }
+    const ending = decided({ job: pausedJob(attempt, { cancel: true }), ...silent })
+    expect([ending.kinds, ending.recheckAfterMs]).toEqual([[], 2000])
+    const goingOn = decided({ job: pausedJob(attempt), ...silent })
+    expect(goingOn.conditions['Succeeded']).toBe('Unknown/Running')
+  })
+})
+
+describe('what the last attempt stored', () => {
+  const two = [output, { ...output, name: 'image-1.png', key: 'jobs/x/image-1.png' }]
+
+  it.each([
+    ['is lost with its Node', lost, { kept: undefined, summary: '0/4' }],
+    ['is kept after the deadline', anEndedPod(10), { kept: two, summary: '2/4' }],
+  ])('%s', (_, pod, { kept, summary }) => {
+    const spec = { activeDeadlineSeconds: 1, parameters: { prompt: 'x', batchCount: 4 } }
+    const job = aJob({ status: runningStatus(), spec })
+    const report = reported('Cancelled', two)
+    const { patch } = decided({ job, attempts: [anAttempt(pod)], report })
+    expect([patch.outputs, patch.summary]).toEqual([kept, summary])
+  })
+
+  it('is nothing where it was suspended and then cancelled', () => {
+    const job = aJob({ status: runningStatus(), spec: { suspend: true, cancel: true } })
+    const attempts = [anAttempt(anEndedPod(10))]
+    const { patch } = decided({ job, attempts, report: reported('Cancelled', [output]) })
+    expect([patch.outputs, patch.summary]).toEqual([undefined, '0/1'])
+  })
 })
 
 describe('the next attempt', () => {

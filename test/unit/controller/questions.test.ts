@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { AttemptEnd } from '../../../src/shared/crd/generation-job.ts'
 import {
   type LocalFacts,
   needsConfirmation,
@@ -21,6 +22,11 @@ import {
 
 function facts(options: ObservedOptions = {}): LocalFacts {
   return observed(options)
+}
+
+function pausedAfter(outcome: AttemptEnd, spec = {}): LocalFacts {
+  const status = runningStatus({ retryTime: at(90), attempt: { number: 1, outcome } })
+  return facts({ job: aJob({ status, spec }) })
 }
 
 const ended = withCondition(
@@ -62,6 +68,12 @@ describe('the api is asked for a report', () => {
   it('of an attempt that vanished, once that is confirmed', () => {
     expect(reportNeeded(facts({ job }), true)).toBe(1)
     expect(reportNeeded(facts({ job }), false)).toBeUndefined()
+  })
+
+  it('of an attempt that failed, once more when the job ends in the pause after it', () => {
+    expect(reportNeeded(pausedAfter('Failed', { cancel: true }), false)).toBe(1)
+    expect(reportNeeded(pausedAfter('Failed'), false)).toBeUndefined()
+    expect(reportNeeded(pausedAfter('Disrupted', { cancel: true }), false)).toBeUndefined()
   })
 
   it('not while it runs, not twice, and not after the end', () => {

@@ -56,7 +56,7 @@ describe('the memory of holds', () => {
   it.each([
     [1500, 30_000],
     [10_000, 60_000],
-  ])('asks for %i jobs at most 50 times a second, and each of them every %i ms', (jobs, maxMs) => {
+  ])('asks for each of %i jobs that wait every %i ms in the end', (jobs, maxMs) => {
     const holds = new HoldMemory()
     for (let index = 0; index < jobs; index += 1) {
       holds.remember({ key: `vision/job-${index}`, uid: 'a' }, waiting, 0)
@@ -66,6 +66,19 @@ describe('the memory of holds', () => {
       return holds.remember(key, waiting, 0).askAgainMs
     })
     expect(pauses).toEqual([10_000, 20_000, Math.min(40_000, maxMs), maxMs])
+  })
+
+  it('asks no less often for one that waits because others are held, ended or gone', () => {
+    const holds = new HoldMemory()
+    const ended = { kind: 'Answered', value: { ...waiting.value, state: 'Ended' } } as const
+    for (let index = 0; index < 3000; index += 1) {
+      const other = { key: `vision/job-${index}`, uid: 'a' }
+      holds.remember(other, waiting, 0)
+      if (index % 3 === 0) holds.forget(other.key)
+      else holds.remember(other, index % 3 === 1 ? held : ended, 0)
+    }
+    const pauses = [1, 2, 3, 4].map(() => holds.remember(job, waiting, 0).askAgainMs)
+    expect(pauses).toEqual([5000, 10_000, 15_000, 15_000])
   })
 
   it('asks a silent api sooner', () => {

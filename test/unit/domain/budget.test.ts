@@ -4,6 +4,7 @@ import {
   budgetIssueId,
   budgetUse,
   lapsesWithItsMonth,
+  reachedAlerts,
 } from '../../../src/shared/domain/budget.ts'
 import {
   monthEndMs,
@@ -69,5 +70,26 @@ describe('a month’s budget', () => {
     { budget: 999_999_999_999, free: 1, used: 999_999_999_998, percent: 99 },
   ])('is used: $budget with $free free', ({ budget, free, used, percent }) => {
     expect(budgetUse(budget, free)).toEqual({ usedMicroCredits: used, percent })
+  })
+
+  it('is not used when all of it was taken back', () => {
+    expect(budgetUse(0, 0)).toEqual({ usedMicroCredits: 0, percent: 0 })
+  })
+
+  it.each([
+    { name: 'at 79 %', free: 2001, most: 2001, taken: 9000, alerts: [] },
+    { name: 'at 80 % on one account', free: 2000, most: 2000, taken: 8000, alerts: [80] },
+    { name: 'with 1 % left on one account', free: 100, most: 100, taken: 9900, alerts: [80] },
+    { name: 'with less than 1 % left', free: 99, most: 99, taken: 9901, alerts: [80, 100] },
+    { name: 'with dust on 20 accounts', free: 1200, most: 69, taken: 8800, alerts: [80, 100] },
+    { name: 'with dust alone, below 80 %', free: 2001, most: 60, taken: 7999, alerts: [] },
+    { name: 'where half of it lapsed', free: 0, most: 0, taken: 5000, alerts: [] },
+    { name: 'where the rest lapsed', free: 0, most: 0, taken: 9000, alerts: [80] },
+    { name: 'with jobs of other lots', free: 5000, most: 5000, taken: 99_000, alerts: [] },
+  ])('has reached $alerts $name', ({ free, most, taken, alerts }) => {
+    expect(reachedAlerts(10_000, { lotFree: free, lotFreeMost: most, takenMax: taken })).toEqual(
+      alerts,
+    )
+    expect(reachedAlerts(0, { lotFree: 0, lotFreeMost: 0, takenMax: taken })).toEqual([])
   })
 })

@@ -1,21 +1,21 @@
 import { unreachable } from '../../../shared/assert.ts'
-import type { Entry } from '../../../shared/domain/account-entry.ts'
+import type { Entry, EntryNote } from '../../../shared/domain/account-entry.ts'
 import { adjustEntryId } from '../../../shared/domain/account-movement.ts'
-import type { Caller } from '../../../shared/domain/caller.ts'
 import { requirePermission } from '../../../shared/domain/permissions.ts'
 import { formatCredits, parseCredits } from '../../../shared/domain/price.ts'
 import { AppError, invalidRequest } from '../../../shared/errors.ts'
 import type { AdjustmentRequest, AdjustmentView } from '../../../shared/wire/credits.ts'
 import type { LedgerReader } from './ledger-reader.ts'
+import { moveOnce, orderOf, type Wish } from './move-once.ts'
 import {
-  expiryOf,
   findEntryOf,
   type MovementParts,
   noteBy,
+  requireFuture,
   toBalanceView,
+  toMs,
 } from './movement-parts.ts'
 import type { AdjustOutcome } from './outcomes.ts'
-import { tellOf } from './tell.ts'
 
 /**
  * Gives back what an entry charged or let lapse, once per entry: its id is the movement's, so two
@@ -24,39 +24,41 @@ import { tellOf } from './tell.ts'
  */
 export async function makeAdjustment(
   parts: MovementParts & { readonly ledger: Pick<LedgerReader, 'find'> },
-  { caller, request }: { caller: Caller; request: AdjustmentRequest },
+  wish: Wish<AdjustmentRequest>,
 ): Promise<AdjustmentView> {
+  const { caller, request } = wish
   requirePermission(caller, 'credits.adjust')
   const entry = await parts.ledger.find(request.entry)
   if (entry === null) throw unknownEntry()
-  const { accountId } = entry
+  const { credits, expiresTime, reason } = request
+  const { accountId, _id: entryId } = entry
   const id = adjustEntryId(entry)
-  const note = noteBy(caller, request.reason)
-  const earlier = await findEntryOf(parts, { accountId, entryId: id })
-  if (earlier !== null) requireSame(earlier, note)
-  const expiresMs = expiryOf(request.expiresTime, earlier?.timeMs ?? parts.clock.nowMs())
-  const microCredits = parseCredits(request.credits)
-  const adjustment = { accountId, entryId: entry._id, microCredits, expiresMs, note }
-  const timeMs = requireAdjusted(await parts.accounts.adjust(adjustment))
-  const facts = { entry: entry._id, expiresTime: request.expiresTime }
-  const what = { action: 'credits.adjusted', kind: 'CreditsReceived', facts } as const
-  await tellOf(parts, caller, [
-    { id, timeMs, accountId, microCredits, reason: note.reason, ...what },
-  ])
+  const amount = { microCredits: parseCredits(credits), expiresMs: toMs(expiresTime) }
+  const adjustment = { accountId, entryId, ...amount, note: noteBy(caller, reason) }
+  await moveOnce(parts, orderOf('credits.adjusted', wish), {
+    accountId,
+    entryId: id,
+    facts: { entry: entryId, expiresTime },
+    check: async () => requireFuture(expiresTime, parts.clock.nowMs()),
+    move: async () => {
+      requireAdjusted(await parts.accounts.adjust(adjustment))
+      requireSame(await findEntryOf(parts, { accountId, entryId: id }), adjustment.note)
+    },
+  })
   const account = toBalanceView(await parts.accounts.balanceOf(accountId))
-  return { id, credits: formatCredits(microCredits), account }
+  return { id, credits: formatCredits(amount.microCredits), account }
 }
 
 /** Another person or reason: somebody had the same thought, and must not believe it was done twice. */
-function requireSame({ note: done }: Entry, note: { by: string; reason: string }): void {
-  if (done?.by === note.by && done.reason === note.reason) return
+function requireSame(done: Entry | null, note: EntryNote): void {
+  if (done?.note?.by === note.by && done.note.reason === note.reason) return
   throw adjusted()
 }
 
-function requireAdjusted(outcome: AdjustOutcome): number {
+function requireAdjusted(outcome: AdjustOutcome): void {
   switch (outcome.kind) {
     case 'Adjusted':
-      return outcome.timeMs
+      return
     case 'UnknownEntry':
       throw unknownEntry()
     case 'Mismatch':

@@ -1,21 +1,18 @@
 import { transferEntryId } from '../../../shared/domain/account-movement.ts'
-import { assert } from '../../../shared/assert.ts'
-import { accountIdOf, type Caller } from '../../../shared/domain/caller.ts'
+import { accountIdOf } from '../../../shared/domain/caller.ts'
 import { requirePermission } from '../../../shared/domain/permissions.ts'
 import { formatCredits, parseCredits } from '../../../shared/domain/price.ts'
 import { type FieldError, invalidRequest } from '../../../shared/errors.ts'
 import type { DistributionRequest, DistributionView } from '../../../shared/wire/credits.ts'
+import { moveOnce, orderOf, type Wish } from './move-once.ts'
 import {
-  findEarlier,
   isActiveMember,
-  movementIdOf,
   type MovementParts,
   noteBy,
   requireDepartment,
   requireMoved,
   toBalanceView,
 } from './movement-parts.ts'
-import { tellOf } from './tell.ts'
 
 /**
  * Moves credits of a department to its members, all or nothing. Errors: `department.not_found`,
@@ -24,37 +21,33 @@ import { tellOf } from './tell.ts'
  */
 export async function makeDistribution(
   parts: MovementParts,
-  { caller, key, request }: { caller: Caller; key: string; request: DistributionRequest },
+  wish: Wish<DistributionRequest>,
 ): Promise<DistributionView> {
+  const { caller, request } = wish
   requirePermission(caller, 'credits.distribute')
   const { department, members, reason } = request
   await requireDepartment(parts, caller, department)
   refuse(repeatedMembers(request))
+  const order = orderOf('credits.distributed', wish)
   const accountId = accountIdOf({ department })
-  const transferId = movementIdOf(caller, key, accountId)
-  const note = noteBy(caller, reason)
   const recipients = members.map(({ user, credits }) => {
     return { accountId: accountIdOf({ department, user }), microCredits: parseCredits(credits) }
   })
+  const note = noteBy(caller, reason)
+  const { movementId: transferId } = order
   const transfer = { transferId, kind: 'Distribute', accountId, recipients, note } as const
-  const entryId = transferEntryId(transfer)
-  const earlier = await findEarlier(parts, { accountId, entryId, note })
-  if (earlier === null) refuse(await strangers(parts, request))
-  const { sent, microCredits } = requireMoved(await parts.accounts.transfer(transfer))
-  assert(sent !== null, 'a distribution moves something')
-  const done = {
-    action: 'credits.distributed',
-    kind: 'CreditsReceived',
-    timeMs: sent.timeMs,
-    reason: note.reason,
-    facts: { entry: entryId },
-  } as const
-  const moves = recipients.map((one) => ({ ...one, ...done, id: `${entryId}:${one.accountId}` }))
-  await tellOf(parts, caller, moves)
+  const id = transferEntryId(transfer)
+  const { microCredits } = await moveOnce(parts, order, {
+    accountId,
+    entryId: id,
+    facts: { entry: id },
+    check: async () => refuse(await strangers(parts, request)),
+    move: async () => requireMoved(await parts.accounts.transfer(transfer)),
+  })
   const { accounts } = parts
   const balances = await Promise.all(recipients.map((one) => accounts.balanceOf(one.accountId)))
   return {
-    id: entryId,
+    id,
     credits: formatCredits(microCredits),
     department: toBalanceView(await accounts.balanceOf(accountId)),
     members: balances.map(toBalanceView),

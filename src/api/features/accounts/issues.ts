@@ -4,17 +4,16 @@ import { requirePermission } from '../../../shared/domain/permissions.ts'
 import { parseCredits } from '../../../shared/domain/price.ts'
 import { AppError } from '../../../shared/errors.ts'
 import type { BalanceView, IssueRequest } from '../../../shared/wire/credits.ts'
+import { moveOnce, orderOf, type Wish } from './move-once.ts'
 import {
-  expiryOf,
-  findEarlier,
   isActiveMember,
-  movementIdOf,
   type MovementParts,
   noteBy,
   requireDepartment,
+  requireFuture,
   toBalanceView,
+  toMs,
 } from './movement-parts.ts'
-import { tellOf } from './tell.ts'
 
 /**
  * Gives credits to a department or to one of its people. The same key and body again issue
@@ -23,28 +22,27 @@ import { tellOf } from './tell.ts'
  */
 export async function makeIssue(
   parts: MovementParts,
-  { caller, key, request }: { caller: Caller; key: string; request: IssueRequest },
+  wish: Wish<IssueRequest>,
 ): Promise<BalanceView> {
+  const { caller, request } = wish
   requirePermission(caller, 'credits.issue')
   const { department, user, credits, expiresTime, reason } = request
+  const order = orderOf('credits.issued', wish)
+  const { movementId: issueId } = order
   const accountId = accountIdOf({ department, user })
-  const issueId = movementIdOf(caller, key, accountId)
-  const note = noteBy(caller, reason)
-  const earlier = await findEarlier(parts, { accountId, entryId: issueEntryId(issueId), note })
-  if (earlier === null) await requireOwner(parts, caller, request)
-  const nowMs = earlier?.timeMs ?? parts.clock.nowMs()
-  const expiresMs = expiryOf(expiresTime, nowMs)
-  const microCredits = parseCredits(credits)
-  const balance = await parts.accounts.issue({ accountId, issueId, microCredits, expiresMs, note })
-  const done = {
-    id: issueId,
-    action: 'credits.issued',
-    kind: 'CreditsReceived',
+  const amount = { microCredits: parseCredits(credits), expiresMs: toMs(expiresTime) }
+  const issue = { accountId, issueId, ...amount, note: noteBy(caller, reason) }
+  await moveOnce(parts, order, {
+    accountId,
+    entryId: issueEntryId(issueId),
     facts: { expiresTime, issueId },
-    timeMs: balance.issueTimeMs,
-  } as const
-  await tellOf(parts, caller, [{ ...done, accountId, microCredits, reason: note.reason }])
-  return toBalanceView(balance)
+    check: async () => {
+      await requireOwner(parts, caller, request)
+      requireFuture(expiresTime, parts.clock.nowMs())
+    },
+    move: async () => await parts.accounts.issue(issue),
+  })
+  return toBalanceView(await parts.accounts.balanceOf(accountId))
 }
 
 async function requireOwner(

@@ -1,4 +1,3 @@
-import type { Caller } from '../../../shared/domain/caller.ts'
 import type {
   AdjustmentRequest,
   AdjustmentView,
@@ -13,16 +12,9 @@ import { makeAdjustment } from './adjustments.ts'
 import { makeDistribution } from './distributions.ts'
 import { makeIssue } from './issues.ts'
 import type { LedgerReader } from './ledger-reader.ts'
+import type { Wish } from './move-once.ts'
 import type { MovementParts } from './movement-parts.ts'
 import { makeRevocation } from './revocations.ts'
-
-/** Who asks for a movement of credits. The same key and body again move nothing. */
-type Wish<Request> = {
-  readonly caller: Caller
-  /** The client's `Idempotency-Key`. */
-  readonly key: string
-  readonly request: Request
-}
 
 /** The movements of credits that people ask for; their errors are at each function. */
 export type CreditMovements = {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { Clock } from '../../../shared/clock.ts'
 import type { Shortfall } from '../../../shared/domain/account-change.ts'
 import type { Entry, EntryNote } from '../../../shared/domain/account-entry.ts'
@@ -12,6 +11,7 @@ import type { AuditLogStore } from '../audit-log/store.ts'
 import type { DepartmentStore } from '../departments/store.ts'
 import type { Notifier } from '../notifications/contract.ts'
 import type { UserRow, UserStore } from '../users/store.ts'
+import type { MovementStore } from './movement-store.ts'
 import type { TransferOutcome } from './outcomes.ts'
 import type { AccountService, Balance } from './service.ts'
 import type { AccountStore } from './store.ts'
@@ -22,34 +22,14 @@ export type MovementParts = {
   readonly accountStore: Pick<AccountStore, 'read' | 'findEntries'>
   readonly users: Pick<UserStore, 'find' | 'findMany' | 'page'>
   readonly departments: Pick<DepartmentStore, 'find'>
+  readonly movements: MovementStore
   readonly auditLog: Pick<AuditLogStore, 'append'>
   readonly notifier: Notifier
   readonly clock: Clock
 }
 
-/** One key may move credits of several accounts: each is a movement of its own. */
-export function movementIdOf({ userId }: Caller, key: string, accountId: string): string {
-  const text = JSON.stringify([userId, key, accountId])
-  return `rest:${createHash('sha256').update(text).digest('hex').slice(0, 40)}`
-}
-
 export function noteBy({ userId }: Caller, reason: string | undefined): EntryNote {
   return { by: userId, reason: reason ?? '' }
-}
-
-/**
- * The entry of a movement that was done before: then only its answer is missing, whatever has
- * become of the people in it. Null for a new one. Errors: `idempotency.mismatch` when it had
- * another reason; what else differs the ledger finds.
- */
-export async function findEarlier(
-  { accountStore }: Pick<MovementParts, 'accountStore'>,
-  wish: { readonly accountId: string; readonly entryId: string; readonly note: EntryNote },
-): Promise<Entry | null> {
-  const entry = await findEntryOf({ accountStore }, wish)
-  const isSame = entry === null || entry.note === null || entry.note.reason === wish.note.reason
-  if (isSame) return entry
-  throw reusedKey()
 }
 
 export async function findEntryOf(
@@ -72,8 +52,8 @@ export function insufficient({ missingMicroCredits, availableMicroCredits }: Sho
   return new AppError('credits.insufficient', `${missing} credits are missing`, { details })
 }
 
-function reusedKey(): AppError {
-  return new AppError('idempotency.mismatch', 'this key moved other credits before')
+export function reusedKey(): AppError {
+  return new AppError('idempotency.mismatch', 'this Idempotency-Key was used for another movement')
 }
 
 /** A department that the caller may not see answers as one that is not there. */
@@ -98,10 +78,19 @@ export function isActiveMember(
 
 /** Null is never. Errors: `request.invalid` for the past. */
 export function expiryOf(expiresTime: string | null, nowMs: number): number | null {
-  if (expiresTime === null) return null
-  const expiresMs = Date.parse(expiresTime)
-  if (expiresMs > nowMs) return expiresMs
+  requireFuture(expiresTime, nowMs)
+  return toMs(expiresTime)
+}
+
+export function requireFuture(expiresTime: string | null, nowMs: number): void {
+  const expiresMs = toMs(expiresTime)
+  if (expiresMs === null || expiresMs > nowMs) return
   throw invalidRequest([{ path: '/expiresTime', message: 'is in the past' }])
+}
+
+/** Null is never. */
+export function toMs(expiresTime: string | null): number | null {
+  return expiresTime === null ? null : Date.parse(expiresTime)
 }
 
 export function toBalanceView(balance: Balance): BalanceView {

@@ -16,42 +16,53 @@ export type RelayPass = {
 }
 
 const accountsPerPass = 100
+/** One account may be too busy to receive; several in a row mean that the database is away. */
+const unavailableMax = 3
 
 /**
- * Empties every outbox: what was sent arrives, the entries go into the collection, then they leave
- * the outbox. At least once, and exactly once in effect because their ids are unique. Any number of
- * copies may run.
+ * Empties outboxes, the oldest first: what was sent arrives, the entries go into the collection,
+ * then they leave the outbox. At least once, and exactly once in effect because their ids are
+ * unique. Any number of copies may run. What cannot arrive keeps nobody waiting; the first of such
+ * faults is thrown in the end.
  */
 export async function relayOutboxes(deps: RelayDeps): Promise<RelayPass> {
   const accounts = await deps.store.findUnrelayed(accountsPerPass)
   const times = accounts.flatMap(({ outbox }) => outbox.map(({ timeMs }) => timeMs))
-  const failures: unknown[] = []
-  for (const account of accounts) failures.push(...(await relayOne(deps, account)))
-  // Thrown last: what cannot arrive must not keep the others waiting.
-  if (failures.length > 0) throw failures[0]
+  const faults: unknown[] = []
+  for (const account of accounts) {
+    faults.push(...(await relayOne(deps, account)))
+    const last = faults.slice(-unavailableMax)
+    if (last.length === unavailableMax && last.every(isUnavailable)) break
+  }
+  if (faults.length > 0) throw faults[0]
   return { entries: times.length, oldestMs: times.length === 0 ? null : Math.min(...times) }
+}
+
+function isUnavailable(fault: unknown): boolean {
+  return isAppError(fault, 'platform.unavailable')
 }
 
 /** Why entries could not arrive; they stay in the outbox. */
 async function relayOne(
-  deps: RelayDeps,
+  { store, receive }: RelayDeps,
   { _id, outbox }: AccountDocument,
 ): Promise<readonly unknown[]> {
   const arrived: Entry[] = []
-  const failures: unknown[] = []
+  const faults: unknown[] = []
   for (const entry of outbox) {
     try {
-      for (const accountId of recipientsOf(entry)) await deps.receive(accountId, entry)
+      for (const accountId of recipientsOf(entry)) await receive(accountId, entry)
       arrived.push(entry)
     } catch (error) {
-      // The database is away: there is no use in going on.
-      if (isAppError(error, 'platform.unavailable')) throw error
-      failures.push(error)
+      faults.push(error)
+      if (isUnavailable(error)) break
     }
   }
-  if (await deps.store.insertEntries(arrived)) {
-    await deps.store.dropFromOutboxes(new Map([[_id, arrived.map((entry) => entry._id)]]))
-    return failures
+  if (!(await store.insertEntries(arrived))) {
+    return [...faults, new Error(`the ledger already has other entries under ids of ${_id}`)]
   }
-  return [...failures, new Error(`the ledger already has other entries under ids of ${_id}`)]
+  if (arrived.length > 0) {
+    await store.dropFromOutboxes(new Map([[_id, arrived.map((entry) => entry._id)]]))
+  }
+  return faults
 }

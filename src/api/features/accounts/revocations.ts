@@ -5,16 +5,9 @@ import { formatCredits, parseCredits } from '../../../shared/domain/price.ts'
 import { AppError } from '../../../shared/errors.ts'
 import type { RevocationRequest, RevocationView } from '../../../shared/wire/credits.ts'
 import { requireAccount } from './account-views.ts'
-import {
-  findEarlier,
-  movementIdOf,
-  type MovementParts,
-  noteBy,
-  requireMoved,
-  toBalanceView,
-} from './movement-parts.ts'
+import { moveOnce, orderOf, type Wish } from './move-once.ts'
+import { type MovementParts, noteBy, requireMoved, toBalanceView } from './movement-parts.ts'
 import type { TransferOutcome } from './outcomes.ts'
-import { tellOf } from './tell.ts'
 
 /**
  * Takes unused credits back: from a person, also one who has left, to the department, or from the
@@ -24,44 +17,45 @@ import { tellOf } from './tell.ts'
  */
 export async function makeRevocation(
   parts: MovementParts,
-  { caller, key, request }: { caller: Caller; key: string; request: RevocationRequest },
+  wish: Wish<RevocationRequest>,
 ): Promise<RevocationView> {
+  const { caller, request } = wish
   requirePermission(caller, 'credits.revoke')
   const { department, user, reason } = request
   // Who has left has no say here any more, but an account.
   await requireAccount(parts, caller, { department, user })
-  const departmentId = accountIdOf({ department })
-  const accountId = accountIdOf({ department, user })
   if (user === undefined) requireSuperAdmin(caller)
+  const order = orderOf('credits.revoked', wish)
+  const departmentId = accountIdOf({ department })
   const revocation = {
-    transferId: movementIdOf(caller, key, accountId),
-    accountId,
+    transferId: order.movementId,
+    accountId: accountIdOf({ department, user }),
     to: user === undefined ? null : departmentId,
     note: noteBy(caller, reason),
   }
-  const entryId = transferEntryId({ ...revocation, kind: 'Revoke' })
-  await findEarlier(parts, { ...revocation, entryId })
-  const outcome = await revoke(parts, revocation, request.credits)
-  const { sent, microCredits } = requireMoved(outcome)
-  if (sent === null) throw nothingUnused()
-  const done = { id: entryId, timeMs: sent.timeMs, reason: revocation.note.reason }
-  const facts = { entry: entryId }
-  const what = { action: 'credits.revoked', kind: 'CreditsRevoked', facts } as const
-  await tellOf(parts, caller, [{ ...done, ...what, accountId, microCredits }])
+  const { accountId } = revocation
+  const id = transferEntryId({ ...revocation, kind: 'Revoke' })
   const { accounts } = parts
+  const { microCredits } = await moveOnce(parts, order, {
+    accountId,
+    entryId: id,
+    facts: { entry: id },
+    check: async () => undefined,
+    move: async () => requireSome(await revoke(accounts, revocation, request.credits)),
+  })
   return {
-    id: entryId,
+    id,
     credits: formatCredits(microCredits),
     department: toBalanceView(await accounts.balanceOf(departmentId)),
     member: user === undefined ? null : toBalanceView(await accounts.balanceOf(accountId)),
   }
 }
 
-type Revocation = Omit<Parameters<MovementParts['accounts']['recall']>[0], 'microCreditsMax'>
+type Accounts = MovementParts['accounts']
+type Revocation = Omit<Parameters<Accounts['recall']>[0], 'microCreditsMax'>
 
-/** Both are one movement, so that one key never takes twice. */
 async function revoke(
-  { accounts }: MovementParts,
+  accounts: Accounts,
   { to, ...revocation }: Revocation,
   credits: string | undefined,
 ): Promise<TransferOutcome> {
@@ -72,11 +66,13 @@ async function revoke(
   return await accounts.transfer({ ...revocation, kind: 'Revoke', recipients })
 }
 
+function requireSome(outcome: TransferOutcome) {
+  const moved = requireMoved(outcome)
+  if (moved.sent !== null) return moved
+  throw new AppError('credits.nothing_unused', 'there are no unused credits on this account')
+}
+
 function requireSuperAdmin({ role }: Caller): void {
   if (role === 'super_admin') return
   throw new AppError('auth.forbidden', 'only super admins take credits back from a department')
-}
-
-function nothingUnused(): AppError {
-  return new AppError('credits.nothing_unused', 'there are no unused credits on this account')
 }

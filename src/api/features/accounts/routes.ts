@@ -25,7 +25,12 @@ export const keyHeaders = z.looseObject({
     .min(1)
     .max(255)
     .regex(/^[\x20-\x7e]*$/)
-    .meta({ description: 'Makes repeating the request safe: nothing is done twice' }),
+    .meta({
+      description:
+        'Makes repeating the request safe: nothing is done twice. For 7 days it stands for one ' +
+        'body; with another one it is refused. A movement that was refused, for example for want ' +
+        'of credits, may be tried again with the same key and body.',
+    }),
 })
 
 export function registerAccountRoutes(app: ApiApp, movements: CreditMovements): void {

@@ -41,7 +41,7 @@ export type AccountStore = {
     snapshots: readonly AccountSnapshot[],
     ids: readonly string[],
   ) => Promise<ReadonlyMap<string, Entry>>
-  /** Accounts whose outbox is not empty. */
+  /** Accounts whose outbox is not empty, those first that have waited longest. */
   readonly findUnrelayed: (limit: number) => Promise<readonly AccountDocument[]>
   /** False when an id is taken by another entry: two different facts claim one name. */
   readonly insertEntries: (added: readonly Entry[]) => Promise<boolean>
@@ -79,7 +79,10 @@ export function openAccountStore(database: Database): AccountStore {
       return new Map([...stored, ...waiting].map((entry) => [entry._id, entry]))
     },
     findUnrelayed: async (limit) =>
-      await accounts.find({ 'outbox.0': { $exists: true } }, { limit }),
+      await accounts.find(
+        { 'outbox.0': { $exists: true } },
+        { sort: { 'outbox.timeMs': 1, _id: 1 }, limit },
+      ),
     insertEntries: async (added) => await insertOnce(entries, added),
     dropFromOutboxes: async (relayed) => {
       const updates = [...relayed].map(([_id, ids]) => {
@@ -126,17 +129,30 @@ async function write(
   for (const { account } of writes) assertSound(account)
   const added = writes.filter(({ before }) => before.isNew)
   const changed = writes.filter(({ before }) => !before.isNew)
-  const updates = changed.map(({ before, account: { _id, ...fields }, outbox }) => {
-    return { filter: { _id, seq: before.account.seq }, change: { $set: { ...fields, outbox } } }
-  })
-  const written = new Set<string>()
-  if ((await accounts.updateEach(updates)) === changed.length) {
-    for (const { account } of changed) written.add(account._id)
-  }
-  for (const { account, outbox } of added) {
-    if (await accounts.insert({ ...account, outbox })) written.add(account._id)
-  }
-  return written
+  const areChanged = (await accounts.updateEach(changed.map(toUpdate))) === changed.length
+  const areAdded =
+    added.length === 0 ||
+    (await accounts.insertMissing(added.map(({ account, outbox }) => ({ ...account, outbox }))))
+  const known = [...(areChanged ? changed : []), ...(areAdded ? added : [])]
+  const unsure = [...(areChanged ? [] : changed), ...(areAdded ? [] : added)]
+  const found = await findWritten(accounts, unsure)
+  return new Set([...known.map(({ account }) => account._id), ...found])
+}
+
+/** The chain as well: a database that was put back may come to the same number another way. */
+function toUpdate({ before, account: { _id, ...fields }, outbox }: AccountWrite) {
+  const { seq, chain } = before.account
+  return { filter: { _id, seq, chain }, change: { $set: { ...fields, outbox } } }
+}
+
+/** Somebody else wrote to one of them: the others must not wait for that. */
+async function findWritten(
+  accounts: Documents<AccountDocument>,
+  writes: readonly AccountWrite[],
+): Promise<readonly string[]> {
+  if (writes.length === 0) return []
+  const ours = writes.map(({ account: { _id, chain } }) => ({ _id, chain }))
+  return await accounts.findIds({ $or: ours }, writes.length)
 }
 
 /** Entries that are there already were written by another relay, or by this one before a crash. */

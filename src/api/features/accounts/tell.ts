@@ -1,96 +1,76 @@
 import { createHash } from 'node:crypto'
 import { assert } from '../../../shared/assert.ts'
-import type { AuditAction } from '../../../shared/domain/audit-actions.ts'
-import { accountOwnerOf, type Caller } from '../../../shared/domain/caller.ts'
+import { creditedTo, type Entry, sides } from '../../../shared/domain/account-entry.ts'
+import { recipientsOf } from '../../../shared/domain/account-movement.ts'
+import { sumOf } from '../../../shared/domain/account.ts'
+import { accountOwnerOf } from '../../../shared/domain/caller.ts'
 import { newJobId } from '../../../shared/domain/job-id.ts'
 import { formatCredits } from '../../../shared/domain/price.ts'
-import { auditEntry, type AuditValues } from '../audit-log/entry.ts'
+import { auditEntry } from '../audit-log/entry.ts'
 import type { AuditLogStore } from '../audit-log/store.ts'
-import type { UserStore } from '../users/store.ts'
+import { findAdmins } from '../departments/admins.ts'
 import type { MovementParts } from './movement-parts.ts'
-
-/** Of each kind; whoever else may know sees it in the ledger. */
-const toldMax = 10
-
-/** What a movement did to one account. */
-export type DoneMovement = {
-  /** The same at every repetition, and another for each account. */
-  readonly id: string
-  readonly action: AuditAction
-  readonly kind: 'CreditsReceived' | 'CreditsRevoked'
-  readonly accountId: string
-  readonly microCredits: number
-  readonly reason: string
-  readonly timeMs: number
-  /** For the audit log, beside the credits. */
-  readonly facts: AuditValues
-}
+import type { MovementDocument } from './movement-store.ts'
 
 type TellParts = Pick<MovementParts, 'notifier' | 'users'> & {
   readonly auditLog: Pick<AuditLogStore, 'append'>
 }
+type Ordered = Pick<MovementDocument, 'by' | 'action' | 'facts'>
 
 /**
  * The ledger has the movement itself; the audit log says who wanted it and from where, and those
- * whose account it is are told. One id for one movement: a request that is repeated after a crash
- * does what is missing and nothing twice.
+ * whose account it is are told. The ids follow from the entry: to do it again after a crash does
+ * what is missing and nothing twice.
  */
 export async function tellOf(
   { auditLog, ...parts }: TellParts,
-  by: Caller,
-  movements: readonly DoneMovement[],
+  { by, action, facts }: Ordered,
+  entry: Entry,
 ): Promise<void> {
-  await auditLog.append(movements.map((one) => entryOf(by, one)))
-  for (const one of movements) await tellOwner(parts, by, one)
-}
-
-function entryOf(by: Caller, movement: DoneMovement) {
-  const { action, accountId, microCredits, timeMs, facts } = movement
-  const target = { kind: 'Account', id: accountId, department: ownerOf(accountId).department }
-  const after = { credits: formatCredits(microCredits), ...facts }
-  return auditEntry({ id: factId(movement), nowMs: timeMs, by }, { action, target, after })
-}
-
-/** Whoever did it knows. */
-async function tellOwner(
-  { notifier, users }: Pick<MovementParts, 'notifier' | 'users'>,
-  by: Caller,
-  movement: DoneMovement,
-): Promise<void> {
-  const { kind, accountId, microCredits, reason } = movement
-  const { department, user } = ownerOf(accountId)
-  const account = user === undefined ? 'Department' : 'Member'
-  const values = { account, department, credits: formatCredits(microCredits), reason } as const
-  const told = user === undefined ? await adminsOf(users, department) : [user]
-  for (const userId of told.filter((one) => one !== by.userId)) {
-    await notifier.notify({ id: factId(movement), userId, fact: { kind, values } })
+  const shares = sharesOf(entry)
+  const audited = shares.map(({ id, accountId, owner: { department }, credits }) => {
+    const target = { kind: 'Account', id: accountId, department }
+    const noted = { id, nowMs: entry.timeMs, by }
+    return auditEntry(noted, { action, target, after: { credits, ...facts } })
+  })
+  await auditLog.append(audited)
+  const kind = action === 'credits.revoked' ? 'CreditsRevoked' : 'CreditsReceived'
+  for (const { id, owner, credits } of shares) {
+    const { department, user } = owner
+    const account = user === undefined ? 'Department' : 'Member'
+    const values = { account, department, credits, reason: entry.note?.reason ?? '' } as const
+    // Whoever did it knows.
+    const told = (await idsOf(parts, owner)).filter((one) => one !== by.userId)
+    for (const userId of told) await parts.notifier.notify({ id, userId, fact: { kind, values } })
   }
 }
 
-/** Ids of those who run a department. */
-async function adminsOf(
-  users: Pick<UserStore, 'page'>,
-  department: string,
+/** What an entry did to each account whose owner is told; of a distribution, to the recipients. */
+function sharesOf(entry: Entry) {
+  const changed = entry.kind === 'Distribute' ? recipientsOf(entry) : [entry.accountId]
+  return changed.map((accountId) => {
+    const owner = accountOwnerOf(accountId)
+    assert(owner !== null, 'an account belongs to a department or a member')
+    const arrived = creditedTo(entry, sides.incoming(accountId))
+    const microCredits = entry.kind === 'Distribute' ? arrived : sumOf(entry.postings)
+    const id = factId(entry, accountId)
+    return { id, accountId, owner, credits: formatCredits(microCredits) }
+  })
+}
+
+type Owner = ReturnType<typeof sharesOf>[number]['owner']
+
+/** The member, or those who run the department. */
+async function idsOf(
+  { users }: Pick<TellParts, 'users'>,
+  { department, user }: Owner,
 ): Promise<readonly string[]> {
-  const role = 'department_admin' as const
-  const query = {
-    rows: { kind: 'All' },
-    state: 'Active',
-    role,
-    department,
-    limit: toldMax,
-  } as const
-  return (await users.page(query)).map(({ _id }) => _id)
+  if (user !== undefined) return [user]
+  return (await findAdmins(users, department)).map(({ _id }) => _id)
 }
 
 /** A ULID of a fact, the same whenever it is asked for. */
-export function factId({ id, timeMs }: Pick<DoneMovement, 'id' | 'timeMs'>): string {
-  const digest = createHash('sha256').update(id).digest()
+function factId({ _id, timeMs }: Entry, accountId: string): string {
+  const digest = createHash('sha256').update(`${_id}:${accountId}`).digest()
   return newJobId(timeMs, (length) => digest.subarray(0, length))
-}
-
-function ownerOf(accountId: string) {
-  const owner = accountOwnerOf(accountId)
-  assert(owner !== null, 'an account belongs to a department or a member')
-  return owner
 }

@@ -1,16 +1,17 @@
 import type { Clock } from '../../../shared/clock.ts'
-import { type AlertPercent, alertPercents, budgetUse } from '../../../shared/domain/budget.ts'
+import { type AlertPercent, alertPercents, reachedAlerts } from '../../../shared/domain/budget.ts'
 import type { Mailer } from '../../mail/mailer.ts'
 import type { AccountStore } from '../accounts/store.ts'
 import { findAdmins, findSuperAdmins } from '../departments/admins.ts'
 import type { Notifier } from '../notifications/contract.ts'
 import type { UserRow, UserStore } from '../users/store.ts'
-import type { BudgetAlert, BudgetMonth, BudgetStore, IssuedBudget } from './store.ts'
+import { countRevoked } from './revoked.ts'
+import type { BudgetAlert, BudgetMonth, BudgetStore } from './store.ts'
 import { type DepartmentUsage, readStillUsage, readUsage } from './usage.ts'
 
 export type AlertParts = {
   readonly months: BudgetStore
-  readonly accountStore: Pick<AccountStore, 'pageOfDepartment'>
+  readonly accountStore: Pick<AccountStore, 'pageOfDepartment' | 'entriesOf'>
   readonly users: Pick<UserStore, 'page'>
   readonly mailer: Mailer
   readonly notifier: Notifier
@@ -18,27 +19,42 @@ export type AlertParts = {
   readonly clock: Clock
 }
 
-/** Notes thresholds that were reached for the first time; the row as it is then. */
+/**
+ * Notes thresholds that were reached for the first time; the row as it is then. `hasEnded`: a clock
+ * was past the month's end, so that some of its budget may have lapsed.
+ */
 export async function noteUse(
-  { months, accountStore, newId, clock }: AlertParts,
+  parts: AlertParts,
   row: BudgetMonth,
-  { microCredits }: IssuedBudget,
+  hasEnded = false,
 ): Promise<BudgetMonth> {
+  const { months, accountStore, newId, clock } = parts
   const noted = new Set(row.alerts.map(({ percent }) => percent))
-  const open = alertPercents.filter((percent) => !noted.has(percent))
-  if (open.length === 0) return row
-  const reachedBy = ({ lotFree }: DepartmentUsage): readonly AlertPercent[] => {
-    const { percent: used } = budgetUse(microCredits, lotFree)
-    return open.filter((percent) => used >= percent)
-  }
+  if (!row.isIssued || noted.size === alertPercents.length) return row
+  const reachedBy = async (usage: DepartmentUsage): Promise<readonly AlertPercent[]> =>
+    (await reached(parts, row, { usage, hasEnded })).filter((percent) => !noted.has(percent))
   const query = { department: row.department, lotId: row._id, nowMs: clock.nowMs() }
   // A glance is enough to see that nothing is due; only a sum that was true is told of.
-  if (reachedBy(await readUsage(accountStore, query)).length === 0) return row
+  if ((await reachedBy(await readUsage(accountStore, query))).length === 0) return row
   const usage = await readStillUsage(accountStore, query)
-  const alerts = (usage === null ? [] : reachedBy(usage)).map((percent) => {
+  const alerts = (usage === null ? [] : await reachedBy(usage)).map((percent) => {
     return { percent, factId: newId() }
   })
   return alerts.length === 0 ? row : await months.addAlerts(row, alerts)
+}
+
+type Seen = { readonly usage: DepartmentUsage; readonly hasEnded: boolean }
+
+async function reached(
+  { months, accountStore }: AlertParts,
+  row: BudgetMonth,
+  { usage, hasEnded }: Seen,
+): Promise<readonly AlertPercent[]> {
+  const revoked = await countRevoked(accountStore, row, usage.own)
+  if (revoked !== row.revoked) await months.setRevoked(row, revoked)
+  const budget = (row.budget?.microCredits ?? 0) - revoked.microCredits
+  const taken = usage.totals.spent - row.spentBeforeMicroCredits + usage.totals.held
+  return reachedAlerts(budget, { ...usage, takenMax: hasEnded ? taken : budget })
 }
 
 /**
@@ -55,7 +71,7 @@ export async function tellUse(parts: AlertParts, row: BudgetMonth): Promise<void
   for (const { percent } of untold) await parts.months.setTold(row, percent)
 }
 
-/** When nothing is left, super admins as well: only they can issue more. */
+/** When it is used up, super admins as well: only they can issue more. */
 async function findAddressees(
   { users }: AlertParts,
   department: string,

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../shared/clock.ts'
+import { isLapsed } from '../../../shared/domain/account.ts'
 import { budgetExpiryMs, budgetIssueId, type MonthlyBudget } from '../../../shared/domain/budget.ts'
 import { accountIdOf } from '../../../shared/domain/caller.ts'
 import { type Month, monthOf, nextMonth, previousMonth } from '../../../shared/domain/month.ts'
@@ -50,14 +51,24 @@ type Keeping = {
 }
 
 async function keepDepartment(parts: BudgetParts, { department, month, rows }: Keeping) {
-  if (rows.before !== undefined) await tellUse(parts, rows.before)
+  if (rows.before !== undefined) await leave(parts, rows.before, rows.now === undefined)
   // The clock went back over the end of a month: what has begun is not left again.
-  if (rows.after !== undefined) return
+  if (rows.after !== undefined) {
+    if (rows.now !== undefined) await tellUse(parts, await noteUse(parts, rows.now, true))
+    return
+  }
   const seen = rows.now ?? (await begin(parts, department, month))
   const row = await withBudget(parts, seen, department.monthlyBudget)
   if (row.budget === null) return
   if (!row.isIssued) await issue(parts, row, row.budget)
-  await tellUse(parts, await noteUse(parts, row, row.budget))
+  await tellUse(parts, await noteUse(parts, { ...row, isIssued: true }))
+}
+
+/** At the first look after its end, what its last minute brought, unless the rest has lapsed. */
+async function leave(parts: BudgetParts, row: BudgetMonth, isFirst: boolean): Promise<void> {
+  const { _id: id, budget } = row
+  const isThere = budget !== null && !isLapsed({ id, ...budget }, parts.clock.nowMs())
+  await tellUse(parts, isFirst && isThere ? await noteUse(parts, row, true) : row)
 }
 
 async function begin(
@@ -67,7 +78,7 @@ async function begin(
 ): Promise<BudgetMonth> {
   const _id = budgetIssueId(department, month)
   const query = { department, lotId: _id, nowMs: clock.nowMs() }
-  const { totals } = await readUsage(accountStore, query)
+  const { totals, own } = await readUsage(accountStore, query)
   return await months.ensure({
     _id,
     department,
@@ -75,6 +86,7 @@ async function begin(
     budget: null,
     isIssued: false,
     spentBeforeMicroCredits: totals.spent,
+    revoked: { microCredits: 0, seq: own?.seq ?? 0, ofAllLots: own?.totals.revoked ?? 0 },
     alerts: [],
     told: [],
   })

@@ -9,6 +9,7 @@ import type { DepartmentCreditsView } from '../../../shared/wire/department-cred
 import type { AccountStore } from '../accounts/store.ts'
 import type { DepartmentStore } from '../departments/store.ts'
 import { toBudgetView } from '../departments/view.ts'
+import { countRevoked } from './revoked.ts'
 import type { BudgetMonth, BudgetStore } from './store.ts'
 import { type DepartmentUsage, readUsage } from './usage.ts'
 
@@ -22,7 +23,7 @@ export type DepartmentCreditsService = {
 
 export type DepartmentCreditsParts = {
   readonly months: Pick<BudgetStore, 'find'>
-  readonly accountStore: Pick<AccountStore, 'pageOfDepartment'>
+  readonly accountStore: Pick<AccountStore, 'pageOfDepartment' | 'entriesOf'>
   readonly departments: Pick<DepartmentStore, 'find'>
   readonly clock: Clock
 }
@@ -49,7 +50,7 @@ export function createDepartmentCreditsService(
       return {
         department,
         totals: totalsOf(usage),
-        thisMonth: { month, ...monthView(known, usage) },
+        thisMonth: { month, ...(await monthView(accountStore, known, usage)) },
         nextMonth: next,
       }
     },
@@ -69,15 +70,20 @@ function totalsOf({ totals, ownFree, membersFree }: DepartmentUsage) {
 }
 
 /** Before the first look at a month nothing is known of it; what is given back may be earlier's. */
-function monthView(
+async function monthView(
+  accountStore: Pick<AccountStore, 'entriesOf'>,
   known: BudgetMonth | null,
-  { totals, lotFree }: DepartmentUsage,
-): Omit<DepartmentCreditsView['thisMonth'], 'month'> {
+  { totals, lotFree, own }: DepartmentUsage,
+): Promise<Omit<DepartmentCreditsView['thisMonth'], 'month'>> {
   const before = known?.spentBeforeMicroCredits ?? totals.spent
   const spent = formatCredits(Math.max(0, totals.spent - before))
-  const { budget = null, isIssued = false } = known ?? {}
-  if (budget === null || !isIssued) return { budget: null, used: '0', percent: null, spent }
-  const { usedMicroCredits, percent } = budgetUse(budget.microCredits, lotFree)
+  const budget = known?.isIssued === true ? known.budget : null
+  if (known === null || budget === null) return { budget: null, used: '0', percent: null, spent }
+  const revoked = await countRevoked(accountStore, known, own)
+  const { usedMicroCredits, percent } = budgetUse(
+    budget.microCredits - revoked.microCredits,
+    lotFree,
+  )
   const used = formatCredits(usedMicroCredits)
   return { budget: formatCredits(budget.microCredits), used, percent, spent }
 }

@@ -5,6 +5,14 @@ import type { Month } from '../../../shared/domain/month.ts'
 /** What was decided for one month: a budget that is changed later counts from the next one. */
 export type IssuedBudget = { readonly microCredits: number; readonly expiresMs: number }
 
+/** What super admins took back of a month's budget; integer micro-credits. */
+export type Revoked = {
+  readonly microCredits: number
+  /** Up to this entry of the department's account, which had revoked so much of all lots by then. */
+  readonly seq: number
+  readonly ofAllLots: number
+}
+
 export type BudgetAlert = {
   readonly percent: AlertPercent
   /** Id of the fact, for notifications. */
@@ -21,6 +29,8 @@ export type BudgetMonth = {
   readonly isIssued: boolean
   /** What the department had spent when the month was first seen, over all its accounts. */
   readonly spentBeforeMicroCredits: number
+  /** As of the newest count. */
+  readonly revoked: Revoked
   /** Thresholds that were reached, each once. */
   readonly alerts: readonly BudgetAlert[]
   /** Those of which people were told. */
@@ -36,6 +46,8 @@ export type BudgetStore = {
   /** The row as it is then: whoever was first said what the month's budget is. */
   readonly setBudget: (row: BudgetMonth, budget: IssuedBudget) => Promise<BudgetMonth>
   readonly setIssued: (row: BudgetMonth) => Promise<void>
+  /** In place of the count that was read, unless another replica counted meanwhile. */
+  readonly setRevoked: (row: BudgetMonth, revoked: Revoked) => Promise<void>
   /** The row as it is then; each threshold is noted by whoever is first. */
   readonly addAlerts: (row: BudgetMonth, alerts: readonly BudgetAlert[]) => Promise<BudgetMonth>
   readonly setTold: (row: BudgetMonth, percent: AlertPercent) => Promise<void>
@@ -56,6 +68,9 @@ export function openBudgetStore(database: Database): BudgetStore {
     },
     setIssued: async ({ _id }) => {
       await months.update({ _id }, { $set: { isIssued: true } })
+    },
+    setRevoked: async ({ _id, revoked: { seq } }, revoked) => {
+      await months.update({ _id, 'revoked.seq': seq }, { $set: { revoked } })
     },
     addAlerts: async (row, alerts) => {
       const percents = alerts.map(({ percent }) => percent)

@@ -17,8 +17,11 @@ export type DepartmentUsage = {
   /** May be spent or given away: on the department's own account, on those of its members. */
   readonly ownFree: number
   readonly membersFree: number
-  /** What is free of one lot. */
+  /** What is free of one lot: on all accounts, and on the one that has most of it. */
   readonly lotFree: number
+  readonly lotFreeMost: number
+  /** The department's own account; null before its first entry. */
+  readonly own: AccountDocument | null
   /** Something is on its way from one account to another, or was a moment ago. */
   readonly isMoving: boolean
   /** Equal in two reads between which no account sent or received anything. */
@@ -36,24 +39,30 @@ export async function readUsage(
   accounts: Pick<AccountStore, 'pageOfDepartment'>,
   { department, lotId, nowMs }: UsageQuery,
 ): Promise<DepartmentUsage> {
-  const own = accountIdOf({ department })
+  const ownId = accountIdOf({ department })
   const pages = pagesById(async (page) => await accounts.pageOfDepartment(department, page))
-  let totals = emptyAccount(own).totals
-  let [ownFree, membersFree, lotFree] = [0, 0, 0]
+  let totals = emptyAccount(ownId).totals
+  let [ownFree, membersFree, lotFree, lotFreeMost] = [0, 0, 0, 0]
+  let own: AccountDocument | null = null
   let isMoving = false
   const transfers: string[] = []
   for await (const page of pages) {
     for (const account of page) {
       const free = sumOf(usableLots(account, nowMs))
       totals = addTotals(totals, account.totals)
-      if (account._id === own) ownFree += free
-      else membersFree += free
-      lotFree += sumOf(account.lots.filter(({ id }) => id === lotId))
+      if (account._id === ownId) {
+        own = account
+        ownFree = free
+      } else membersFree += free
+      const ofLot = sumOf(account.lots.filter(({ id }) => id === lotId))
+      lotFree += ofLot
+      lotFreeMost = Math.max(lotFreeMost, ofLot)
       isMoving ||= account.outbox.some((entry) => recipientsOf(entry).length > 0)
       transfers.push(transfersOf(account))
     }
   }
-  return { totals, ownFree, membersFree, lotFree, isMoving, transfers: transfers.join(' ') }
+  const lot = { lotFree, lotFreeMost }
+  return { totals, own, ownFree, membersFree, ...lot, isMoving, transfers: transfers.join(' ') }
 }
 
 function transfersOf({ _id, totals: { received, sent } }: AccountDocument): string {

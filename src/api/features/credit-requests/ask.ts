@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Caller } from '../../../shared/domain/caller.ts'
 import { requirePermission } from '../../../shared/domain/permissions.ts'
-import { parseCredits } from '../../../shared/domain/price.ts'
+import { formatCredits, parseCredits } from '../../../shared/domain/price.ts'
 import { AppError } from '../../../shared/errors.ts'
 import type { NewCreditRequest } from '../../../shared/wire/credit-requests.ts'
 import { auditOf, type CreditRequestParts, noticesForDeciders, settleRow } from './parts.ts'
-import type { CreditRequestRow } from './store.ts'
+import type { CreditRequestRow, RequestChange } from './store.ts'
 
-/** Of one person. */
+/** Of one person in a department. */
 const waitingMax = 5
 
 /**
@@ -21,20 +21,45 @@ export async function askForCredits(
   requirePermission(caller, 'credits.request')
   requireRole(caller, request)
   const { requests } = parts
-  const id = requestIdOf(caller, key)
-  const earlier = await requests.find(id)
-  if (earlier !== null) return requireSame(earlier, request)
-  const owner = { department: caller.department, user: caller.userId }
-  if ((await requests.countWaiting(owner, waitingMax)) >= waitingMax) throw tooMany()
-  const row = await newRow(parts, caller, { ...request, id })
-  if (!(await requests.insert(row))) return requireSame((await requests.find(id)) ?? row, request)
-  // Whoever came at the same time counts this one too: rather none of them than one too many.
-  if ((await requests.countWaiting(owner, waitingMax + 1)) > waitingMax) {
-    await requests.removeWaiting(id)
-    throw tooMany()
+  const row = newRow(parts, caller, { ...request, id: requestIdOf(caller, key) })
+  const isNew = await requests.insert(row)
+  const asked = isNew ? row : ((await requests.find(row._id)) ?? row)
+  requireSame(asked, request)
+  return asked.state === 'Asking' ? await confirm(parts, caller, asked) : asked
+}
+
+/** Whoever asks at the same time counts this one too: rather none of them than one too many. */
+async function confirm(
+  parts: CreditRequestParts,
+  caller: Caller,
+  row: CreditRequestRow,
+): Promise<CreditRequestRow> {
+  const { requests } = parts
+  const isOver = (await requests.countOpen(row.owner, waitingMax + 1)) > waitingMax
+  if (isOver && (await requests.removeAsking(row._id))) throw tooMany()
+  const change = isOver ? null : await toWaiting(parts, caller, row)
+  const counted = change && (await requests.change(row._id, { states: ['Asking'] }, change))
+  if (counted !== null) await settleRow(parts, counted)
+  const found = counted ?? (await requests.find(row._id))
+  // The same key at the same moment, or the task after a long pause, took it away.
+  if (found === null || found.state === 'Asking') throw takenAway()
+  return found
+}
+
+/** From then on it is seen and told of. */
+async function toWaiting(
+  parts: CreditRequestParts,
+  by: Caller,
+  row: CreditRequestRow,
+): Promise<RequestChange> {
+  const after = { credits: formatCredits(row.microCredits) }
+  return {
+    state: 'Waiting',
+    decision: null,
+    nowMs: parts.clock.nowMs(),
+    audit: auditOf(parts, { by, action: 'credits.requested', after }, row),
+    notices: await noticesForDeciders(parts, row),
   }
-  await settleRow(parts, row)
-  return row
 }
 
 function requireRole({ role }: Caller, { for: account }: NewCreditRequest): void {
@@ -47,41 +72,41 @@ function requestIdOf({ userId }: Caller, key: string): string {
   return `cr-${createHash('sha256').update(text).digest('hex').slice(0, 32)}`
 }
 
-function requireSame(earlier: CreditRequestRow, request: NewCreditRequest): CreditRequestRow {
+function requireSame(earlier: CreditRequestRow, request: NewCreditRequest): void {
   const isSame =
     earlier.for === request.for &&
     earlier.reason === request.reason &&
     earlier.microCredits === parseCredits(request.credits)
-  if (isSame) return earlier
+  if (isSame) return
   throw new AppError('idempotency.mismatch', 'this key asked for other credits before')
 }
 
-async function newRow(
-  parts: CreditRequestParts,
-  caller: Caller,
+function newRow(
+  { clock }: CreditRequestParts,
+  { department, userId: user }: Caller,
   { id: _id, credits, reason, for: account }: NewCreditRequest & { readonly id: string },
-): Promise<CreditRequestRow> {
-  const nowMs = parts.clock.nowMs()
-  const facts = {
+): CreditRequestRow {
+  const nowMs = clock.nowMs()
+  return {
     _id,
     for: account,
-    owner: { department: caller.department, user: caller.userId },
+    owner: { department, user },
     microCredits: parseCredits(credits),
     reason,
-  }
-  const noted = { by: caller, action: 'credits.requested', after: { credits } } as const
-  return {
-    ...facts,
-    state: 'Waiting',
+    state: 'Asking',
     decision: null,
     creationTimeMs: nowMs,
     updateTimeMs: nowMs,
-    auditOutbox: [auditOf(parts, noted, facts)],
-    notices: await noticesForDeciders(parts, facts),
+    auditOutbox: [],
+    notices: [],
   }
 }
 
 function tooMany(): AppError {
   const message = `${waitingMax} of your requests wait: withdraw one first`
   return new AppError('credits.too_many_requests', message)
+}
+
+function takenAway(): AppError {
+  return new AppError('platform.unavailable', 'this request is made elsewhere: try again')
 }

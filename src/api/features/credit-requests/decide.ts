@@ -1,10 +1,10 @@
 import type { Caller } from '../../../shared/domain/caller.ts'
 import { requirePermission } from '../../../shared/domain/permissions.ts'
-import { formatCredits, parseCredits } from '../../../shared/domain/price.ts'
+import { parseCredits } from '../../../shared/domain/price.ts'
 import { AppError, invalidRequest } from '../../../shared/errors.ts'
 import type { CreditApproval, CreditDecline } from '../../../shared/wire/credit-requests.ts'
 import { expiryOf, isActiveMember } from '../accounts/movement-parts.ts'
-import { completeApproval, findMovement } from './complete.ts'
+import { completeApproval, findMovement, noteApproval } from './complete.ts'
 import { alreadyDecided, findVisible } from './find.ts'
 import { auditOf, type CreditRequestParts, movedValues, settleRow } from './parts.ts'
 import type { CreditRequestRow, RequestChange, RequestDecision } from './store.ts'
@@ -63,7 +63,6 @@ function decide(
   }
   const timeMs = parts.clock.nowMs()
   const microCredits = credits === undefined ? row.microCredits : parseCredits(credits)
-  const after = { credits: formatCredits(microCredits), expiresTime }
   const action = 'credits.request_approved' as const
   return {
     by: caller.userId,
@@ -71,7 +70,7 @@ function decide(
     microCredits,
     expiresMs: expiryOf(expiresTime, timeMs),
     reason: null,
-    audit: auditOf(parts, { by: caller, action, after }, row),
+    audit: auditOf(parts, { by: caller, action, after: {} }, row),
   }
 }
 
@@ -114,7 +113,7 @@ export async function declineRequest(
   const notices = userId === caller.userId ? [] : [{ id: audit._id, userId, fact }]
   const decision = { ...endingBy(parts, caller), reason }
   const nowMs = decision.timeMs
-  return await end(parts, row, { state: 'Declined', decision, nowMs, audit, notices })
+  return await endRequest(parts, row, { state: 'Declined', decision, nowMs, audit, notices })
 }
 
 /** Errors: as `declineRequest`; only who asked withdraws. */
@@ -132,21 +131,23 @@ export async function withdrawRequest(
   const audit = auditOf(parts, { by: caller, action, after: {} }, row)
   const decision = { ...endingBy(parts, caller), reason: null }
   const nowMs = decision.timeMs
-  return await end(parts, row, { state: 'Withdrawn', decision, nowMs, audit })
+  return await endRequest(parts, row, { state: 'Withdrawn', decision, nowMs, audit })
 }
 
 function endingBy({ clock }: CreditRequestParts, { userId: by }: Caller) {
   return { by, timeMs: clock.nowMs(), microCredits: null, expiresMs: null }
 }
 
-async function end(
+/** Errors: `credits.request_decided`. */
+export async function endRequest(
   parts: CreditRequestParts,
   row: CreditRequestRow,
   change: RequestChange,
 ): Promise<CreditRequestRow> {
   if (row.state !== 'Waiting') throw alreadyDecided(row)
-  // An approver who was put back may have moved the credits late: then that is what happened.
-  if ((await findMovement(parts, row)) !== null) throw alreadyDecided({ state: 'Approved' })
+  // An approval that was taken back may have moved the credits late: then that is what happened.
+  const moved = await findMovement(parts, row)
+  if (moved !== null) throw alreadyDecided(await noteApproval(parts, row, moved))
   const ended = await parts.requests.change(row._id, { states: ['Waiting'] }, change)
   if (ended === null) throw alreadyDecided((await parts.requests.find(row._id)) ?? row)
   await settleRow(parts, ended)

@@ -10,7 +10,9 @@ export async function findVisible(
   id: string,
 ): Promise<CreditRequestRow> {
   const row = await requests.find(id)
-  if (row !== null && canSee(caller, row.owner)) return row
+  // Whoever asked finds their own also after they have left the department.
+  const isSeen = row?.owner.user === caller.userId || (row !== null && canSee(caller, row.owner))
+  if (row !== null && row.state !== 'Asking' && isSeen) return row
   throw new AppError('credits.request_not_found', 'there is no such request')
 }
 

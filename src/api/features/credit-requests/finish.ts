@@ -1,27 +1,41 @@
 import type { LeaderTask } from '../../people.ts'
 import { type ItemLog, serveItem } from '../../serve-item.ts'
-import { completeApproval } from './complete.ts'
+import { completeApproval, findMovements, noteApproval } from './complete.ts'
 import { type CreditRequestParts, settleRow } from './parts.ts'
 
-/** Whoever approves is done long before. */
+/** Whoever approves or asks is done long before. */
 const stuckMs = 10_000
 const everyMs = 5000
 const finishedMax = 100
 
 /**
- * Finishes what crashes left: approvals between their decision and their movement, and what the
- * changes of requests still owe to the audit log and to people.
+ * Finishes what crashes left: requests that nobody counted, approvals between their decision and
+ * their movement, movements that came late, and what changes owe to the audit log and to people.
  */
 export async function finishRequests(parts: CreditRequestParts, log: ItemLog): Promise<void> {
   const { requests, clock } = parts
-  for (const row of await requests.findApproving(clock.nowMs() - stuckMs, finishedMax)) {
+  const stuck = { beforeMs: clock.nowMs() - stuckMs, limit: finishedMax }
+  for (const { _id } of await requests.findStuck('Asking', stuck)) await requests.removeAsking(_id)
+  for (const row of await requests.findStuck('Approving', stuck)) {
     await serveItem({ id: row._id, log }, async () => await completeApproval(parts, row))
   }
+  await noteLateMovements(parts, log)
   for (const row of await requests.findUnrelayed(finishedMax)) {
     await parts.trail.relay(requests, row)
   }
   for (const row of await requests.findWithNotices(finishedMax)) {
     await serveItem({ id: row._id, log }, async () => await settleRow(parts, row))
+  }
+}
+
+/** Two queries for all of them. */
+async function noteLateMovements(parts: CreditRequestParts, log: ItemLog): Promise<void> {
+  const rows = await parts.requests.findTakenBack(parts.clock.nowMs(), finishedMax)
+  const movements = await findMovements(parts, rows)
+  for (const row of rows) {
+    const moved = movements.get(row._id)
+    if (moved === undefined) continue
+    await serveItem({ id: row._id, log }, async () => await noteApproval(parts, row, moved))
   }
 }
 

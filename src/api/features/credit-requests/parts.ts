@@ -14,7 +14,7 @@ import type { CreditRequestRow, CreditRequestStore } from './store.ts'
 export type CreditRequestParts = {
   readonly requests: CreditRequestStore
   readonly accounts: Pick<AccountService, 'transfer' | 'issue'>
-  readonly accountStore: Pick<AccountStore, 'read' | 'findEntries'>
+  readonly accountStore: Pick<AccountStore, 'readMany' | 'findEntries'>
   readonly users: Pick<UserStore, 'find' | 'findMany' | 'page'>
   readonly trail: AuditTrail
   readonly notifier: Notifier
@@ -26,7 +26,7 @@ type RequestFacts = Pick<CreditRequestRow, '_id' | 'for' | 'owner'>
 
 export function auditOf(
   { trail }: Pick<CreditRequestParts, 'trail'>,
-  { by, action, after }: { by: Caller; action: AuditAction; after: AuditValues },
+  { by, action, after }: { by: Caller | string; action: AuditAction; after: AuditValues },
   { _id, owner, for: account }: RequestFacts,
 ): AuditEntry {
   const target = { kind: 'CreditRequest', id: _id, department: owner.department }

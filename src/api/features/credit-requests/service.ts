@@ -89,6 +89,7 @@ async function toViews(
 
 function toView(row: CreditRequestRow, personOf: (id: string) => PersonRef): CreditRequestView {
   const { _id: id, owner, decision, microCredits, reason, state, creationTimeMs } = row
+  assert(state !== 'Asking', 'nobody sees a request before it counts')
   return {
     id,
     for: row.for,
@@ -108,7 +109,7 @@ function toDecision(
 ): CreditRequestView['decision'] {
   const { by, timeMs, microCredits, expiresMs, reason } = decision
   return {
-    by: personOf(by),
+    by: by === null ? null : personOf(by),
     time: new Date(timeMs).toISOString(),
     credits: microCredits === null ? null : formatCredits(microCredits),
     expiresTime: toTime(expiresMs),

@@ -3,10 +3,14 @@ import type { Database } from '../../../platform/mongo/database.ts'
 import { unreachable } from '../../../shared/assert.ts'
 import type { VisibleRows } from '../../../shared/domain/permissions.ts'
 import type { Beneficiary, CreditRequestState } from '../../../shared/wire/credit-requests.ts'
+import type { IdPage } from '../jobs/store.ts'
 import type { AuditEntry, AuditOutbox } from '../audit-log/entry.ts'
 import { openOutboxes } from '../audit-log/outboxes.ts'
 import type { OutboxStore } from '../audit-log/trail.ts'
 import type { Notice } from '../notifications/contract.ts'
+
+/** `Asking` is written but not yet counted: nobody sees it or is told of it. */
+export type RequestState = CreditRequestState | 'Asking'
 
 export type CreditRequestRow = AuditOutbox & {
   /** Also the id of the movement that it leads to, so that there is at most one. */
@@ -16,18 +20,20 @@ export type CreditRequestRow = AuditOutbox & {
   readonly owner: { readonly department: string; readonly user: string }
   readonly microCredits: number
   readonly reason: string
-  readonly state: CreditRequestState
+  readonly state: RequestState
   /** Null while it waits. */
   readonly decision: RequestDecision | null
   readonly creationTimeMs: number
   readonly updateTimeMs: number
+  /** An approval was taken back: until then its movement is looked for, in case it comes late. */
+  readonly lateUntilMs?: number
   /** Whom the last changes have still to tell. */
   readonly notices: readonly Notice[]
 }
 
 export type RequestDecision = {
-  /** Id of a person. */
-  readonly by: string
+  /** Id of a person; null for the platform itself. */
+  readonly by: string | null
   readonly timeMs: number
   /** What is given; null when nothing is. */
   readonly microCredits: number | null
@@ -39,15 +45,16 @@ export type RequestDecision = {
 }
 
 export type RequestGuard = {
-  readonly states: readonly CreditRequestState[]
+  readonly states: readonly RequestState[]
   /** Only while this decision stands. */
   readonly decidedMs?: number
 }
 
 export type RequestChange = {
-  readonly state: CreditRequestState
+  readonly state: RequestState
   readonly decision: RequestDecision | null
   readonly nowMs: number
+  readonly lateUntilMs?: number
   readonly audit?: AuditEntry
   readonly notices?: readonly Notice[]
 }
@@ -66,20 +73,27 @@ export type CreditRequestStore = OutboxStore & {
   readonly find: (id: string) => Promise<CreditRequestRow | null>
   /** False when the id is taken. */
   readonly insert: (row: CreditRequestRow) => Promise<boolean>
-  /** Takes one away that was over the limit; nothing when it was decided meanwhile. */
-  readonly removeWaiting: (id: string) => Promise<void>
+  /** Takes one away that nobody saw; false when it was counted meanwhile or is gone. */
+  readonly removeAsking: (id: string) => Promise<boolean>
   /** One conditional update; null when the guard fails. */
   readonly change: (
     id: string,
     guard: RequestGuard,
     change: RequestChange,
   ) => Promise<CreditRequestRow | null>
-  /** How many of a person's requests wait in a department; counts up to `countMax`. */
-  readonly countWaiting: (owner: CreditRequestRow['owner'], countMax: number) => Promise<number>
+  /** How many of a person's requests in a department are not decided; counts up to `countMax`. */
+  readonly countOpen: (owner: CreditRequestRow['owner'], countMax: number) => Promise<number>
   /** Newest first. */
   readonly page: (query: RequestPage) => Promise<readonly CreditRequestRow[]>
-  /** Those whose approval began before a time and is not done. */
-  readonly findApproving: (beforeMs: number, limit: number) => Promise<readonly CreditRequestRow[]>
+  /** Members' requests that wait. */
+  readonly pageWaiting: (page: IdPage) => Promise<readonly CreditRequestRow[]>
+  /** Those whose approval, or whose asking, began before a time and is not done. */
+  readonly findStuck: (
+    state: 'Approving' | 'Asking',
+    found: { readonly beforeMs: number; readonly limit: number },
+  ) => Promise<readonly CreditRequestRow[]>
+  /** Those whose movement may still come; those first that are looked at for the last time. */
+  readonly findTakenBack: (nowMs: number, limit: number) => Promise<readonly CreditRequestRow[]>
   readonly findWithNotices: (limit: number) => Promise<readonly CreditRequestRow[]>
   readonly dropNotices: (id: string, noticeIds: readonly string[]) => Promise<void>
 }
@@ -90,7 +104,7 @@ export function openCreditRequestStore(database: Database): CreditRequestStore {
     ...openOutboxes(database, 'creditRequests'),
     find: requests.findById,
     insert: requests.insert,
-    removeWaiting: async (id) => void (await requests.remove({ _id: id, state: 'Waiting' })),
+    removeAsking: async (id) => await requests.remove({ _id: id, state: 'Asking' }),
     change: async (id, { states, decidedMs }, { audit, notices = [], nowMs, ...set }) => {
       const decided = decidedMs === undefined ? {} : { 'decision.timeMs': decidedMs }
       const filter = { _id: id, state: { $in: [...states] }, ...decided }
@@ -103,16 +117,25 @@ export function openCreditRequestStore(database: Database): CreditRequestStore {
         ...(Object.keys(added).length > 0 && { $push: added }),
       })
     },
-    countWaiting: async ({ user, department }, countMax) => {
+    countOpen: async ({ user, department }, countMax) => {
       const owned = { 'owner.user': user, 'owner.department': department }
-      return await requests.count({ ...owned, state: 'Waiting' }, countMax)
+      const state = { $in: ['Asking', 'Waiting', 'Approving'] } as const
+      return await requests.count({ ...owned, state }, countMax)
     },
     page: async (query) => {
       const sort = { creationTimeMs: -1, _id: -1 } as const
       return await requests.find(pageFilter(query), { sort, limit: query.limit })
     },
-    findApproving: async (beforeMs, limit) =>
-      await requests.find({ state: 'Approving', updateTimeMs: { $lt: beforeMs } }, { limit }),
+    pageWaiting: async ({ afterId, limit }) => {
+      const filter = { state: 'Waiting', for: 'Member', _id: { $gt: afterId } } as const
+      return await requests.find(filter, { sort: { _id: 1 }, limit })
+    },
+    findStuck: async (state, { beforeMs, limit }) =>
+      await requests.find({ state, updateTimeMs: { $lt: beforeMs } }, { limit }),
+    findTakenBack: async (nowMs, limit) => {
+      const filter = { lateUntilMs: { $gt: nowMs }, state: { $ne: 'Approved' } } as const
+      return await requests.find(filter, { sort: { lateUntilMs: 1 }, limit })
+    },
     findWithNotices: async (limit) => await requests.find({ 'notices.id': { $gt: '' } }, { limit }),
     dropNotices: async (id, noticeIds) => {
       await requests.update({ _id: id }, { $pull: { notices: { id: { $in: [...noticeIds] } } } })
@@ -123,7 +146,7 @@ export function openCreditRequestStore(database: Database): CreditRequestStore {
 function pageFilter({ rows, state, after }: RequestPage): mongo.Filter<CreditRequestRow> {
   return {
     ...visibleFilter(rows),
-    ...(state === undefined ? {} : { state }),
+    state: state ?? { $ne: 'Asking' },
     ...(after === null ? {} : olderThan(after)),
   }
 }
@@ -135,7 +158,8 @@ function visibleFilter(rows: VisibleRows): mongo.Filter<CreditRequestRow> {
     case 'Department':
       return { 'owner.department': rows.department }
     case 'Own':
-      return { 'owner.department': rows.department, 'owner.user': rows.user }
+      // Also those from a department that they have left.
+      return { 'owner.user': rows.user }
     default:
       return unreachable(rows)
   }

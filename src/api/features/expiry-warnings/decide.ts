@@ -49,7 +49,21 @@ export function rememberWarned(
   return [...kept, ...added.map(({ lotId, stage, expiresMs }) => ({ lotId, stage, expiresMs }))]
 }
 
+/** Whether something lapses before the next mail of which nothing was said. */
+export function isUrgent(
+  lots: readonly Warned[],
+  warned: readonly Warned[],
+  nextMailMs: number,
+): boolean {
+  const told = new Set(warned.map(({ lotId }) => lotId))
+  return lots.some(({ lotId, expiresMs }) => expiresMs < nextMailMs && !told.has(lotId))
+}
+
 /** The day of UTC. */
 export function dayOf(timeMs: number): string {
   return new Date(timeMs).toISOString().slice(0, 10)
+}
+
+export function dayEndMs(day: string): number {
+  return Date.parse(day) + dayMs
 }

@@ -7,7 +7,7 @@ export type WarningRow = {
   readonly warned: readonly Warned[]
   /** The newest warning. */
   readonly factId: string
-  /** Of UTC: one warning a day. */
+  /** Of UTC: one warning a day, and more for what lapses before the next day's. */
   readonly day: string
   readonly lots: readonly Expiring[]
   /** False until mails and notifications are stored. */

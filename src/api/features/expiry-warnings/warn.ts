@@ -11,7 +11,15 @@ import type { AccountDocument, AccountStore } from '../accounts/store.ts'
 import { findAdmins } from '../departments/admins.ts'
 import type { Notifier } from '../notifications/contract.ts'
 import type { UserRow, UserStore } from '../users/store.ts'
-import { dayOf, type Expiring, expiringLots, isUnwarned, rememberWarned } from './decide.ts'
+import {
+  dayEndMs,
+  dayOf,
+  type Expiring,
+  expiringLots,
+  isUnwarned,
+  isUrgent,
+  rememberWarned,
+} from './decide.ts'
 import type { WarningRow, WarningStore } from './store.ts'
 
 export type WarningParts = {
@@ -25,14 +33,16 @@ export type WarningParts = {
   readonly log: ItemLog
 }
 
+const everyMs = 600_000
+
 export function expiryWarningTask(parts: WarningParts): LeaderTask {
-  return { name: 'expiry-warnings', everyMs: 600_000, run: async () => await warnOfExpiry(parts) }
+  return { name: 'expiry-warnings', everyMs, run: async () => await warnOfExpiry(parts) }
 }
 
 /**
  * Tells owners of credits that lapse soon: members of theirs, admins of their department's. Each
- * lot is told of once a stage, and each account at most once a day; lots that come up meanwhile are
- * in the next day's mail.
+ * lot is told of once a stage, and each account once a day; lots that come up meanwhile are in the
+ * next day's mail, unless they lapse before it.
  */
 export async function warnOfExpiry(parts: WarningParts): Promise<void> {
   const { accountStore, log } = parts
@@ -85,18 +95,23 @@ async function warn(parts: WarningParts, ending: EndingAccount): Promise<void> {
   if (row?.isTold === false) await tell(parts, row, { ending, addressees })
   const nowMs = clock.nowMs()
   const day = dayOf(nowMs)
-  const warned = row?.warned ?? []
-  if (row !== undefined && row.day >= day) return
-  if (!lots.some((lot) => isUnwarned(lot, warned))) return
+  if (!isDue(row, lots, nowMs)) return
   const next = {
     _id: accountId,
-    warned: rememberWarned(warned, lots, nowMs),
+    warned: rememberWarned(row?.warned ?? [], lots, nowMs),
     factId: newId(),
     day,
     lots,
     isTold: false,
   }
   if (await warnings.replace(row, next)) await tell(parts, next, { ending, addressees })
+}
+
+function isDue(row: WarningRow | undefined, lots: readonly Expiring[], nowMs: number): boolean {
+  if (row === undefined) return true
+  const { day, warned } = row
+  if (day >= dayOf(nowMs)) return isUrgent(lots, warned, dayEndMs(day) + everyMs)
+  return lots.some((lot) => isUnwarned(lot, warned))
 }
 
 /** Nobody for who has left or may not sign in: who comes back is told then. */

@@ -1,4 +1,3 @@
-import { assert } from '../../../shared/assert.ts'
 import type { QuoteView } from '../../../shared/wire/quotes.ts'
 import type { AccountService } from '../accounts/service.ts'
 import { toQuoteView } from '../quotes/view.ts'
@@ -17,8 +16,7 @@ const noJob = ''
  */
 export async function dryRun(deps: DryRunDeps, wish: Wish): Promise<QuoteView> {
   const { row, priced } = await draftJob(deps, wish, noJob)
-  assert(row.limits !== undefined && row.limits !== null, 'a person has limits')
-  await requireOwnerRoom(deps.store, wish.caller.userId, row.limits)
+  await requireOwnerRoom(deps.store, row)
   const { availableMicroCredits } = await deps.accounts.balanceOf(row.accountId)
   return toQuoteView({ priced, availableMicroCredits, quote: null })
 }

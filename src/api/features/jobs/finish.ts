@@ -1,6 +1,6 @@
 import type { ObjectStore } from '../../../platform/objects/store.ts'
 import type { Condition } from '../../../shared/crd/common.ts'
-import type { Output } from '../../../shared/crd/generation-job.ts'
+import { deliversNothing, type Output } from '../../../shared/crd/generation-job.ts'
 import { parseArtifactKey } from '../../../shared/domain/job-artifact.ts'
 import type { StatusFacts } from '../../../shared/domain/job-status.ts'
 import { chargeFor } from '../../../shared/domain/price.ts'
@@ -25,7 +25,7 @@ export type Ending = StatusFacts & {
   readonly attempt: JobRow['attempt']
   readonly startTimeMs: number | null
   readonly completionTimeMs: number
-  /** Null: whatever the attempt handed in. */
+  /** Null where it was deleted: whatever the attempt handed in. */
   readonly outputs: readonly Output[] | null
 }
 
@@ -39,7 +39,7 @@ export async function finishJob(
   row: JobRow,
   ending: Ending,
 ): Promise<JobRow | null> {
-  const claimed = ending.outputs ?? (await outputsOf(deps.attempts, row._id, ending.attempt))
+  const claimed = await outputsOf(deps.attempts, row._id, ending)
   const outputs = await delivered(deps.objects, row._id, claimed)
   const outcome = await endHold(deps, row, { ending, outputs })
   const { state, reason, message, conditions, attempt, startTimeMs, completionTimeMs } = ending
@@ -72,12 +72,12 @@ export function holdStateOf({ kind }: EndOutcome): HoldState {
 async function outputsOf(
   attempts: AttemptStore,
   jobId: string,
-  attempt: JobRow['attempt'],
+  { attempt, outputs }: Ending,
 ): Promise<readonly Output[]> {
+  if (deliversNothing(attempt?.outcome)) return []
+  if (outputs !== null) return outputs
   if (attempt === null) return []
-  const ref = { jobId, attempt: attempt.number }
-  const report = await attempts.findReport(ref)
-  return report?.outputs ?? (await attempts.confirmedOutputs(ref))
+  return (await readAttempt(attempts, { jobId, attempt: attempt.number }, 0)).outputs
 }
 
 /** Only what lies in the job's own folder with the stated size and digest was delivered. */
@@ -119,10 +119,12 @@ async function chargedSteps(
   { state, attempt }: Ending,
 ): Promise<number> {
   if (state !== 'Cancelled' || attempt === null) return 0
-  // Absent for a deleted custom resource whose attempt ran when it was seen last.
-  const { number, outcome = 'Cancelled' } = attempt
-  if (outcome !== 'Cancelled') return 0
-  const stepsSeen = progress?.attempt === number ? progress.stepsDone : 0
+  const { number, outcome } = attempt
+  if (outcome !== undefined && outcome !== 'Cancelled') return 0
+  // Absent for a deleted custom resource whose attempt ran when it was seen last: as for the
+  // controller, it was lost when it left no report.
+  const isSeen = outcome !== undefined && progress?.attempt === number
+  const stepsSeen = isSeen ? progress.stepsDone : 0
   const { report, stepsDone } = await readAttempt(attempts, { jobId, attempt: number }, stepsSeen)
   // It may have failed in the moment of the cancel.
   return report === null || report.reason === 'Cancelled' ? stepsDone : 0

@@ -41,18 +41,20 @@ export async function lookUpKey(store: JobStore, request: KeyedRequest): Promise
 /**
  * Takes the key for a new job; when another request was faster, looks again at what it made.
  * The key comes before the row, so that the row of a key can only have the key's job id.
+ * Errors: as `lookUpKey`.
  */
 export async function claimKey(
   store: JobStore,
   request: KeyedRequest,
   jobId: string,
-): Promise<Claim> {
+): Promise<Exclude<Claim, { kind: 'Resume' }>> {
   const { keyId, requestHash, nowMs } = request
   const document = { _id: keyId, requestHash, jobId, createTimeMs: nowMs }
   if (await store.insertKey(document)) return { kind: 'Fresh' }
   const claim = await lookUpKey(store, request)
-  if (claim.kind !== 'Fresh') return claim
-  // The faster request was refused and has just taken its key away.
+  if (claim.kind === 'Replay') return claim
+  // The faster request was refused and has just taken its key away, or its key only looks old,
+  // because another replica's clock is behind.
   throw inFlight()
 }
 

@@ -63,17 +63,18 @@ export function overCap(
 }
 
 /**
- * Refuses when one more job of a person would go over the cap of their hold. Rows are counted, so
- * it is for those who only ask.
+ * Refuses when one more job of a person would go over the cap of their hold. Rows are counted, of
+ * the department whose account would pay, so it is for those who only ask.
  */
 export async function requireOwnerRoom(
   store: Pick<JobStore, 'countOpen'>,
-  user: string,
-  limits: JobLimits,
+  { owner: { department, user }, limits }: JobRow,
 ): Promise<void> {
+  if (limits === undefined || limits === null || user === null) return
+  const owner = { department, user }
   const [waiting, running] = await Promise.all([
-    store.countOpen({ user }, { state: 'Waiting', countMax }),
-    store.countOpen({ user }, { state: 'Running', countMax }),
+    store.countOpen(owner, { state: 'Waiting', countMax }),
+    store.countOpen(owner, { state: 'Running', countMax }),
   ])
   const [counted, jobsMax] =
     limits.overLimit === 'Reject'

@@ -37,7 +37,7 @@ function belongsTo({ _id, resource }: JobRow, job: GenerationJob): boolean {
 }
 
 function observe({ status, metadata }: GenerationJob, nowMs: number): Ending {
-  const { conditions = [], outputs = null, attempt, startTime, completionTime } = status ?? {}
+  const { conditions = [], outputs = [], attempt, startTime, completionTime } = status ?? {}
   const endedMs = toMs(completionTime) ?? Math.max(nowMs, Date.parse(metadata.creationTimestamp))
   return {
     ...describeStatus(status),

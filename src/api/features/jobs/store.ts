@@ -144,19 +144,25 @@ export function openJobStore(database: Database, clock: Clock): JobStore {
 /** As many as one account can have holds for. */
 const runningMax = 1000
 
-export type OpenOwner = { readonly user: string } | { readonly department: string }
+export type OpenOwner =
+  | { readonly department: string; readonly user?: string }
+  /** In all departments in which somebody has been. */
+  | { readonly user: string; readonly department?: undefined }
 export type OpenQuery = { readonly state: 'Waiting' | 'Running'; readonly countMax: number }
 
 const statesOf = { Waiting: ['Accepting', 'Pending'], Running: ['Running'] } as const
 
 async function countOpen(
   jobs: Documents<JobRow>,
-  owner: OpenOwner,
+  { department, user }: OpenOwner,
   { state, countMax }: OpenQuery,
 ): Promise<number> {
-  const owned =
-    'user' in owner ? { 'owner.user': owner.user } : { 'owner.department': owner.department }
-  return await jobs.count({ ...owned, state: { $in: [...statesOf[state]] } }, countMax)
+  const filter = {
+    ...(department === undefined ? {} : { 'owner.department': department }),
+    ...(user === undefined ? {} : { 'owner.user': user }),
+    state: { $in: [...statesOf[state]] },
+  }
+  return await jobs.count(filter, countMax)
 }
 
 export function keyIdOf(userId: string, key: string): string {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { assert } from '../../../shared/assert.ts'
 import { canonicalJson } from '../../../shared/domain/canonical-json.ts'
 import { newJobId, type RandomBytes } from '../../../shared/domain/job-id.ts'
 import { type AcceptDeps, acceptRow, continueAccept, isRefusal } from './accept.ts'
@@ -28,7 +27,6 @@ export async function submitRow(deps: SubmitDeps, submission: Submission): Promi
   if (keyed !== null && seen.kind === 'Fresh') {
     const claim = await claimKey(deps.store, keyed, jobId)
     if (claim.kind === 'Replay') return { row: claim.row, replayed: true }
-    assert(claim.kind === 'Fresh', 'a key that was taken this moment is in flight')
   }
   return { row: await acceptOrForget(deps, draft, keyed?.keyId), replayed: false }
 }

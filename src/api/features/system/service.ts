@@ -1,5 +1,6 @@
 import type { Caller } from '../../../shared/domain/caller.ts'
 import { requirePermission } from '../../../shared/domain/permissions.ts'
+import { AppError } from '../../../shared/errors.ts'
 import type { AuditView } from '../../../shared/wire/system.ts'
 import type { AuditReport } from '../../tasks/audit/auditor.ts'
 
@@ -7,7 +8,10 @@ import type { AuditReport } from '../../tasks/audit/auditor.ts'
 const differencesMax = 1000
 
 export type SystemService = {
-  /** Compares rows, custom resources, holds, entries and objects; changes nothing. */
+  /**
+   * Compares rows, custom resources, holds, entries and objects; changes nothing. Errors:
+   * `platform.unavailable` when it could not look at everything.
+   */
   readonly audit: (caller: Caller) => Promise<AuditView>
 }
 
@@ -16,7 +20,12 @@ export function createSystemService(audit: () => Promise<AuditReport>): SystemSe
   return {
     audit: async (caller) => {
       requirePermission(caller, 'system.audit')
-      const { drift, differences, checked } = await ask()
+      const { drift, differences, checked, failed } = await ask()
+      if (drift === null) {
+        const checks = failed.map(({ check }) => check).join(', ')
+        const cause = failed[0]?.error
+        throw new AppError('platform.unavailable', `could not check: ${checks}`, { cause })
+      }
       return { drift, differences: differences.slice(0, differencesMax), checked }
     },
   }

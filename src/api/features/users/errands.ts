@@ -62,7 +62,10 @@ async function run(parts: ErrandParts, errand: Errand, { userId, by }: Whose): P
       return await releaseFormer(parts, userId, errand.identityId)
     case 'ReturnCredits': {
       const { _id, accountId } = errand
-      return await returnCredits(parts, { transferId: `leave:${_id}`, accountId })
+      const leaving = { transferId: `leave:${_id}`, accountId }
+      // A ledger at fault must not stop changes of the person: every minute it is tried again.
+      const item = { id: accountId, log: parts.log }
+      return await serveItem(item, async () => await returnCredits(parts, leaving))
     }
     case 'SendMail':
       return await mailer.send(errand.mail)

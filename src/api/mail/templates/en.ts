@@ -107,7 +107,9 @@ export const english: Words = {
   BudgetUsed: ({ department, percent, month }, { home }) => ({
     subject: 'Your department’s Atelier budget is running out',
     blocks: [
-      `${department} has used ${percent} % of its credits for ${month}.`,
+      percent === '100'
+        ? `${department} has used up its credits for ${month}: no account has 1 % of them left.`
+        : `${department} has used ${percent} % of its credits for ${month}.`,
       'Credits that are reserved for jobs which still run count as used.',
       { link: home, label: 'Open Atelier' },
     ],

@@ -112,7 +112,9 @@ export const korean: Words = {
   BudgetUsed: ({ department, percent, month }, { home }) => ({
     subject: '부서의 Atelier 월 예산 사용 안내',
     blocks: [
-      `${department} 부서가 ${month} 예산의 ${percent} %를 사용했습니다.`,
+      percent === '100'
+        ? `${department} 부서가 ${month} 예산을 모두 사용했습니다. 1 % 이상 남은 계정이 없습니다.`
+        : `${department} 부서가 ${month} 예산의 ${percent} %를 사용했습니다.`,
       '아직 실행 중인 작업에 예약된 크레딧도 사용한 것으로 계산합니다.',
       { link: home, label: 'Atelier 열기' },
     ],

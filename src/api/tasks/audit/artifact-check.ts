@@ -33,6 +33,7 @@ export function openArtifactCheck({ store, objects }: ArtifactCheckDeps): Check 
     ]
   }
   return {
+    name: 'artifacts',
     all: async () => {
       checked = 0
       const { found, add } = collector()

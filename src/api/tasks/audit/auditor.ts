@@ -2,7 +2,7 @@ import type { ObjectStore } from '../../../platform/objects/store.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import type { Difference } from '../../../shared/domain/audit-differences.ts'
 import { openArtifactCheck } from './artifact-check.ts'
-import type { Check, Checked, Found } from './check.ts'
+import type { Check, Checked, CheckName, Found } from './check.ts'
 import { type DepartmentCheckDeps, openDepartmentCheck } from './department-check.ts'
 import { openHoldCheck } from './hold-check.ts'
 import { openJobCheck } from './job-check.ts'
@@ -17,14 +17,23 @@ export type AuditDeps = DepartmentCheckDeps &
     readonly clock: Clock
     /** Between two looks at what seems to differ. */
     readonly pause: (ms: number) => Promise<void>
+    /** Ends audits that run. */
+    readonly signal?: AbortSignal | undefined
   }
 
 export type AuditReport = {
-  /** Number of differences: 0 when rows, resources, holds, entries and objects agree. */
-  readonly drift: number
+  /**
+   * Number of differences: 0 when rows, resources, holds, entries and objects agree. Null when a
+   * check failed: then nobody knows it.
+   */
+  readonly drift: number | null
+  /** Of a check that failed, what it has found before. */
   readonly differences: readonly Difference[]
   readonly checked: Checked
+  readonly failed: readonly FailedCheck[]
 }
+
+export type FailedCheck = { readonly check: CheckName; readonly error: unknown }
 
 /** Compares everything with everything and changes nothing. */
 export type Auditor = {
@@ -33,7 +42,7 @@ export type Auditor = {
   /**
    * What is new since the last look, what is open, and what differed then. Reads all accounts, open
    * rows and the list of GenerationJobs, as the comparison does, but no entry and no ended row a
-   * second time. The first look, and the one after a look that failed, is a full one.
+   * second time. Each check looks at everything first, and again after it failed.
    */
   readonly changes: () => Promise<AuditReport>
 }
@@ -41,35 +50,46 @@ export type Auditor = {
 const looksAgain = 2
 const pauseMs = 1000
 
+type FoundBy = Map<Check, readonly Found[]>
+
 /** Remembers what was looked at, in bounds. Looks must not overlap. */
 export function openAuditor(deps: AuditDeps): Auditor {
   const checks = openChecks(deps)
-  let known: readonly Suspicion[] | null = null
-  const finish = async (look: () => Promise<readonly Suspicion[]>): Promise<AuditReport> => {
+  const known: FoundBy = new Map()
+  let unfinished: ReadonlySet<Check> = new Set(checks)
+  const audit = async (isFull: boolean) => {
+    const isWhole = isFull ? new Set(checks) : unfinished
     // Whatever fails on the way has looked at some things of which nobody was told.
-    known = null
-    const confirmed = await confirm(await look(), deps.pause)
-    known = confirmed
-    const differences = distinct(confirmed.map(({ difference }) => difference))
-    return { drift: differences.length, differences, checked: checkedBy(checks) }
+    unfinished = new Set(checks)
+    const failed = new Map<Check, unknown>()
+    const attempt: Attempt = async (check, look) => {
+      try {
+        return await look()
+      } catch (error) {
+        deps.signal?.throwIfAborted()
+        failed.set(check, error)
+        return []
+      }
+    }
+    const found: FoundBy = new Map()
+    for (const check of checks) {
+      const look = isWhole.has(check) ? check.all : async () => await lookOn(check, known)
+      found.set(check, await attempt(check, look))
+    }
+    await confirm(found, attempt, deps.pause)
+    for (const [check, left] of found) if (!failed.has(check)) known.set(check, left)
+    unfinished = new Set(failed.keys())
+    return reportOf({ checks, known, failed })
   }
-  const full = async () =>
-    await finish(async () => await each(checks, async (check) => await check.all()))
-  return {
-    full,
-    changes: async () => {
-      const before = known
-      if (before === null) return await full()
-      return await finish(async () => [
-        ...(await each(checks, async (check) => await check.changed())),
-        ...(await lookAgain(before)),
-      ])
-    },
-  }
+  return { full: async () => await audit(true), changes: async () => await audit(false) }
 }
 
-/** Something that one check saw as different. */
-type Suspicion = Found & { readonly check: Check }
+async function lookOn(check: Check, known: FoundBy): Promise<readonly Found[]> {
+  return [...(await check.changed()), ...(await lookAgain(check, known.get(check) ?? []))]
+}
+
+/** What one check cannot look at must not hide what the others see. */
+type Attempt = (check: Check, look: () => Promise<readonly Found[]>) => Promise<readonly Found[]>
 
 function openChecks(deps: AuditDeps): readonly Check[] {
   const store = deps.auditStore
@@ -83,53 +103,53 @@ function openChecks(deps: AuditDeps): readonly Check[] {
   ]
 }
 
-async function each(
-  checks: readonly Check[],
-  look: (check: Check) => Promise<readonly Found[]>,
-): Promise<readonly Suspicion[]> {
-  const all: Suspicion[] = []
-  for (const check of checks) all.push(...(await look(check)).map((one) => ({ ...one, check })))
-  return all
-}
-
 /** What was on its way has arrived a moment later: only what stays is a difference. */
-async function confirm(
-  suspicions: readonly Suspicion[],
-  pause: AuditDeps['pause'],
-): Promise<readonly Suspicion[]> {
-  let left = suspicions
-  for (let look = 0; look < looksAgain && left.length > 0; look += 1) {
+async function confirm(found: FoundBy, attempt: Attempt, pause: AuditDeps['pause']): Promise<void> {
+  for (let look = 0; look < looksAgain; look += 1) {
+    const suspected = [...found].filter(([, some]) => some.length > 0)
+    if (suspected.length === 0) return
     await pause(pauseMs)
-    const names = new Set(left.map(({ difference }) => nameOf(difference)))
-    left = (await lookAgain(left)).filter(({ difference }) => names.has(nameOf(difference)))
+    for (const [check, some] of suspected) {
+      const names = new Set(some.map(nameOf))
+      const left = await attempt(check, async () => await lookAgain(check, some))
+      found.set(
+        check,
+        left.filter((one) => names.has(nameOf(one))),
+      )
+    }
   }
-  return left
 }
 
 const subjectsPerQuery = 500
 
-async function lookAgain(suspicions: readonly Suspicion[]): Promise<readonly Suspicion[]> {
-  const all: Suspicion[] = []
-  for (const [check, own] of Map.groupBy(suspicions, (one) => one.check)) {
-    const subjects = [...new Set(own.map(({ subject }) => subject))]
-    for (let start = 0; start < subjects.length; start += subjectsPerQuery) {
-      const some = subjects.slice(start, start + subjectsPerQuery)
-      all.push(...(await check.again(some)).map((one) => ({ ...one, check })))
-    }
+async function lookAgain(check: Check, found: readonly Found[]): Promise<readonly Found[]> {
+  const all: Found[] = []
+  const subjects = [...new Set(found.map(({ subject }) => subject))]
+  for (let start = 0; start < subjects.length; start += subjectsPerQuery) {
+    all.push(...(await check.again(subjects.slice(start, start + subjectsPerQuery))))
   }
   return all
 }
 
-function nameOf({ kind, id }: Difference): string {
+function nameOf({ difference: { kind, id } }: Found): string {
   return JSON.stringify([kind, id])
 }
 
-/** Two checks may find the same. */
-function distinct(differences: readonly Difference[]): readonly Difference[] {
-  return [...new Map(differences.map((one) => [nameOf(one), one])).values()]
+type Result = {
+  readonly checks: readonly Check[]
+  readonly known: FoundBy
+  readonly failed: ReadonlyMap<Check, unknown>
 }
 
-function checkedBy(checks: readonly Check[]): Checked {
+function reportOf({ checks, known, failed }: Result): AuditReport {
+  // Two checks may find the same.
+  const named = [...known.values()].flat().map((one) => [nameOf(one), one.difference] as const)
+  const differences = [...new Map(named).values()]
   const none = { rows: 0, accounts: 0, entries: 0, resources: 0, artifacts: 0 }
-  return checks.reduce((sum, check) => ({ ...sum, ...check.checked() }), none)
+  return {
+    drift: failed.size === 0 ? differences.length : null,
+    differences,
+    checked: checks.reduce((sum, check) => ({ ...sum, ...check.checked() }), none),
+    failed: [...failed].map(([check, error]) => ({ check: check.name, error })),
+  }
 }

@@ -1,5 +1,8 @@
 import type { Difference } from '../../../shared/domain/audit-differences.ts'
 
+/** For logs and for whoever asks what could not be looked at. */
+export type CheckName = 'ledger' | 'holds' | 'jobs' | 'resources' | 'artifacts' | 'departments'
+
 /** A difference, and what to look at again to see whether it is still there. */
 export type Found = { readonly subject: string; readonly difference: Difference }
 
@@ -8,6 +11,7 @@ export type Found = { readonly subject: string; readonly difference: Difference 
  * stays.
  */
 export type Check = {
+  readonly name: CheckName
   /** Compares everything. */
   readonly all: () => Promise<readonly Found[]>
   /** Compares what is new since the last `all` or `changed`, and what is cheap. */

@@ -22,5 +22,5 @@ export function openDepartmentCheck(deps: DepartmentCheckDeps): Check {
       return { subject: id, difference: { kind: 'DepartmentDiffers', id, message } }
     })
   }
-  return { all, changed: all, again: all, checked: () => ({}) }
+  return { name: 'departments', all, changed: all, again: all, checked: () => ({}) }
 }

@@ -4,6 +4,7 @@ import type { Difference } from '../../../shared/domain/audit-differences.ts'
 import { emptyFolded, type Folded, type FoldedLots } from './folded.ts'
 import { entryFault, type Movement, movementsOf } from './movement-rules.ts'
 import { sealOf } from './seal-of.ts'
+import type { SeqRange } from './store.ts'
 
 /**
  * The second implementation of the ledger: an account as its entries alone make it. It shares types
@@ -16,6 +17,8 @@ import { sealOf } from './seal-of.ts'
 export type Fold = {
   /** Number of the newest entry that was taken. */
   readonly seq: () => number
+  /** Where the first wrong entry lies; null when none was wrong. */
+  readonly fault: () => Fault | null
   /** Takes the next entry; what is wrong with it is kept for `compare`. */
   readonly take: (entry: Entry) => void
   /**
@@ -25,6 +28,9 @@ export type Fold = {
   readonly compare: (account: Account) => readonly Difference[]
 }
 
+/** A wrong entry and the one before it, which were all that lay in the range. */
+export type Fault = SeqRange & { readonly entries: readonly Entry[] }
+
 const faultsMax = 100
 
 export function startFold(accountId: string): Fold {
@@ -32,28 +38,40 @@ export function startFold(accountId: string): Fold {
   const faults: Difference[] = []
   let seq = 0
   let chain = ''
-  const report = (fault: Difference | null) => {
-    if (fault !== null && faults.length < faultsMax) faults.push(fault)
+  let last: Entry | null = null
+  let first: Fault | null = null
+  const report = (fault: Difference | null, entry: Entry) => {
+    if (fault === null) return
+    first ??= faultAt(last, entry)
+    if (faults.length < faultsMax) faults.push(fault)
   }
   return {
     seq: () => seq,
+    fault: () => first,
     take: (entry) => {
-      report(linkFault(entry, { accountId, seq, chain }))
+      report(linkFault(entry, { accountId, seq, chain }), entry)
       if (entry.seq > seq) {
         seq = entry.seq
         chain = entry.hash
       }
-      if (faults.length > 0) return
-      const fault = entryFault(folded, entry)
-      if (fault === null) apply(folded, entry)
-      else report(fault)
+      if (faults.length === 0) {
+        const fault = entryFault(folded, entry)
+        if (fault === null) apply(folded, entry)
+        else report(fault, entry)
+      }
+      last = entry
     },
     compare: (account) => {
-      if (account.seq !== seq) report(missing(accountId, seq + 1, account.seq))
-      if (faults.length > 0) return [...faults]
+      const end = account.seq === seq ? [] : [missing(accountId, seq + 1, account.seq)]
+      if (faults.length + end.length > 0) return [...faults, ...end]
       return accountFaults(folded, account, chain)
     },
   }
+}
+
+function faultAt(last: Entry | null, wrong: Entry): Fault {
+  const range = { after: last === null ? 0 : last.seq - 1, until: wrong.seq }
+  return { ...range, entries: last === null ? [wrong] : [last, wrong] }
 }
 
 type End = { readonly accountId: string; readonly seq: number; readonly chain: string }

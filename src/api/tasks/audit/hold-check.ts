@@ -21,6 +21,7 @@ export function openHoldCheck(store: AuditStore): Check {
     return found
   }
   return {
+    name: 'holds',
     all,
     changed: all,
     again: async (ids) => await compareHolds(store, await store.accountsById(ids)),

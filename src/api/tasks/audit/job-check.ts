@@ -52,6 +52,7 @@ export function openJobCheck({ store, objects, clock }: JobCheckDeps): Check {
     return found
   }
   return {
+    name: 'jobs',
     all: async () => {
       seen.clear()
       return await lookFrom([eachById(store.rows)])
@@ -108,7 +109,11 @@ function compareEntries(row: JobRow, entries: readonly Entry[]): readonly Found[
   ]
   const ids = new Set(entries.map(({ _id }) => _id))
   const missing = expected.filter((id) => !ids.has(id))
+  const foreign = entries.filter(({ accountId }) => accountId !== row.accountId)
   return [
+    ...foreign.map(({ _id, accountId }) =>
+      differs('ChargeDiffers', row, `${accountId} has ${_id}`),
+    ),
     ...missing.map((id) => differs('EntryMissing', row, `there is no ${id}`)),
     ...(ended.length > 1 ? [differs('DoubleEnding', row, 'its hold ended more than once')] : []),
     ...(missing.length > 0 || ended.length > 1 ? [] : compareCharge(row, ended)),

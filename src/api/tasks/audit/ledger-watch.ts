@@ -7,13 +7,10 @@ import type { Auditor, AuditReport } from './auditor.ts'
 export type LedgerFigures = {
   /** Age of the oldest entry that waited when the relay began its last pass; 0 when none did. */
   readonly outboxOldestSeconds: number
-  /** Null until the first audit has finished. */
-  readonly audit: {
-    /** Every kind, those with 0 included. */
-    readonly drift: ReadonlyMap<DifferenceKind, number>
-    readonly seconds: number
-    readonly finishTimeMs: number
-  } | null
+  /** Every kind, those with 0 included once a whole audit has finished. */
+  readonly drift: ReadonlyMap<DifferenceKind, number>
+  /** The last one of which no check failed; null until then. */
+  readonly audit: { readonly seconds: number; readonly finishTimeMs: number } | null
 }
 
 /** The audit that the elected replica makes every minute, and what it has found last. */
@@ -41,6 +38,7 @@ const loggedMax = 50
 export function openLedgerWatch({ auditor, clock, log }: LedgerWatchDeps): LedgerWatch {
   let fullTimeMs: number | null = null
   let outboxOldestSeconds = 0
+  let drift: LedgerFigures['drift'] = new Map()
   let last: LedgerFigures['audit'] = null
   const run = async () => {
     const startTimeMs = clock.nowMs()
@@ -49,15 +47,21 @@ export function openLedgerWatch({ auditor, clock, log }: LedgerWatchDeps): Ledge
     if (isFull) fullTimeMs = startTimeMs
     const finishTimeMs = clock.nowMs()
     const seconds = Math.max(0, finishTimeMs - startTimeMs) / 1000
-    last = { drift: driftByKind(report), seconds, finishTimeMs }
+    if (report.drift !== null) last = { seconds, finishTimeMs }
+    drift = driftByKind(report, { isWhole: last !== null })
+    for (const { check, error } of report.failed) {
+      log.error({ check, err: error }, 'a check of the audit failed')
+    }
+    const { length: total } = report.differences
     for (const { kind, id, message } of report.differences.slice(0, loggedMax)) {
-      log.error({ kind, id, difference: message, drift: report.drift }, 'the ledger has drifted')
+      log.error({ kind, id, difference: message, drift: total }, 'the ledger has drifted')
     }
   }
   return {
     task: { name: 'audit', everyMs, run },
     begin: () => {
       fullTimeMs = null
+      drift = new Map()
       last = null
     },
     observe: (store) => ({
@@ -70,11 +74,16 @@ export function openLedgerWatch({ auditor, clock, log }: LedgerWatchDeps): Ledge
         return found
       },
     }),
-    figures: () => ({ outboxOldestSeconds, audit: last }),
+    figures: () => ({ outboxOldestSeconds, drift, audit: last }),
   }
 }
 
-function driftByKind({ differences }: AuditReport): ReadonlyMap<DifferenceKind, number> {
+/** Before a whole audit nobody may take what was not found for what is not there. */
+function driftByKind(
+  { differences }: AuditReport,
+  { isWhole }: { readonly isWhole: boolean },
+): LedgerFigures['drift'] {
   const found = Map.groupBy(differences, ({ kind }) => kind)
-  return new Map(differenceKinds.map((kind) => [kind, found.get(kind)?.length ?? 0]))
+  const counts = differenceKinds.map((kind) => [kind, found.get(kind)?.length ?? 0] as const)
+  return new Map(counts.filter(([, count]) => isWhole || count > 0))
 }

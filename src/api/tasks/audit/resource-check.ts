@@ -1,7 +1,9 @@
 import type { Clock } from '../../../shared/clock.ts'
 import type { GenerationJob } from '../../../shared/crd/generation-job.ts'
+import { isTerminalStatus } from '../../../shared/domain/job-status.ts'
 import { jobIdOf } from '../../features/jobs/project.ts'
 import { isTerminal, type JobRow } from '../../features/jobs/row.ts'
+import { missingForMs } from '../missing.ts'
 import { eachById } from '../pages.ts'
 import { type Check, collector, type Found } from './check.ts'
 import type { AuditStore } from './store.ts'
@@ -14,8 +16,10 @@ export type ResourceCheckDeps = {
 }
 
 const idsPerQuery = 500
-/** Until then the controller may not have asked for the hold of a job that kubectl applied. */
-const newForMs = 60_000
+/** Until then nobody may have looked at the end of a job that kubectl applied. */
+const endedForMs = 60_000
+/** The comparison notes what is missing, waits, and then ends the job, once a minute each. */
+const goneForMs = 3 * missingForMs
 
 /**
  * Open rows against GenerationJobs, in both directions. Costs one list of all of them, as the
@@ -24,16 +28,18 @@ const newForMs = 60_000
 export function openResourceCheck(deps: ResourceCheckDeps): Check {
   let checked = 0
   const all = async () => {
-    const rows = await openRows(deps.store)
+    const rows = await overdueRows(deps)
     const resources = await deps.listJobs()
     checked = resources.length
     return [...gone(rows, resources), ...(await unknown(deps, resources))]
   }
   return {
+    name: 'resources',
     all,
     changed: all,
     again: async (ids) => {
-      const rows = (await deps.store.rowsById(ids)).filter(isExpected)
+      const nowMs = deps.clock.nowMs()
+      const rows = (await deps.store.rowsById(ids)).filter((row) => isOverdue(row, nowMs))
       const asked = new Set(ids)
       const resources = (await deps.listJobs()).filter((job) => asked.has(jobIdOf(job)))
       return [...gone(rows, resources), ...(await unknown(deps, resources))]
@@ -42,20 +48,22 @@ export function openResourceCheck(deps: ResourceCheckDeps): Check {
   }
 }
 
-type OpenRow = Pick<JobRow, '_id' | 'state' | 'resource'>
+type OpenRow = Pick<JobRow, '_id' | 'state' | 'resource' | 'missingTimeMs'>
 
 /** Rows first, then the list: a resource that a row knows of was there before the list was made. */
-async function openRows(store: AuditStore): Promise<readonly OpenRow[]> {
+async function overdueRows({ store, clock }: ResourceCheckDeps): Promise<readonly OpenRow[]> {
+  const nowMs = clock.nowMs()
   const found: OpenRow[] = []
-  for await (const { _id, state, resource } of eachById(store.openRows)) {
-    const row = { _id, state, resource }
-    if (isExpected(row)) found.push(row)
+  for await (const { _id, state, resource, missingTimeMs } of eachById(store.openRows)) {
+    const row = { _id, state, resource, missingTimeMs }
+    if (isOverdue(row, nowMs)) found.push(row)
   }
   return found
 }
 
-function isExpected({ state, resource }: OpenRow): boolean {
-  return resource.uid !== null && !isTerminal(state)
+/** To delete a GenerationJob is how kubectl cancels it: the comparison has its time to notice. */
+function isOverdue({ state, missingTimeMs }: OpenRow, nowMs: number): boolean {
+  return missingTimeMs !== null && nowMs - missingTimeMs > goneForMs && !isTerminal(state)
 }
 
 function gone(rows: readonly OpenRow[], resources: readonly GenerationJob[]): readonly Found[] {
@@ -68,24 +76,29 @@ function gone(rows: readonly OpenRow[], resources: readonly GenerationJob[]): re
     })
 }
 
-/** The list first, then the rows: the api makes the row before the resource. */
+/** The list first, then the rows: the row is made before the resource, or before its hold. */
 async function unknown(
   { store, clock }: ResourceCheckDeps,
   resources: readonly GenerationJob[],
 ): Promise<readonly Found[]> {
   const { found, add } = collector()
-  const settled = resources.filter((job) => isSettled(job, clock.nowMs()))
-  for (let start = 0; start < settled.length; start += idsPerQuery) {
-    const some = settled.slice(start, start + idsPerQuery)
+  const expected = resources.filter((job) => needsRow(job, clock.nowMs()))
+  for (let start = 0; start < expected.length; start += idsPerQuery) {
+    const some = expected.slice(start, start + idsPerQuery)
     const ids = await store.rowIds(some.map(jobIdOf))
     add(some.filter((job) => !ids.has(jobIdOf(job))).map(withoutRow))
   }
   return found
 }
 
-function isSettled({ spec, metadata }: GenerationJob, nowMs: number): boolean {
-  const createTimeMs = Date.parse(metadata.creationTimestamp)
-  return spec.jobId !== undefined || nowMs - createTimeMs > newForMs
+/** A job of kubectl whose Model is not ready may wait for weeks before it asks for credits. */
+function needsRow({ spec, status, metadata }: GenerationJob, nowMs: number): boolean {
+  const { conditions = [], completionTime = metadata.creationTimestamp } = status ?? {}
+  const isReserved = conditions.some(
+    ({ type, status: value }) => type === 'CreditsReserved' && value === 'True',
+  )
+  if (spec.jobId !== undefined || isReserved) return true
+  return isTerminalStatus(status) && nowMs - Date.parse(completionTime) > endedForMs
 }
 
 function withoutRow(job: GenerationJob): Found {

@@ -8,6 +8,7 @@ import type { JobRow } from '../../features/jobs/row.ts'
 import { type IdPage, openStates } from '../../features/jobs/store.ts'
 
 type ById<T> = (ids: readonly string[]) => Promise<readonly T[]>
+type Ids = (ids: readonly string[]) => Promise<ReadonlySet<string>>
 type Paged<T> = (page: IdPage) => Promise<readonly T[]>
 
 /**
@@ -17,15 +18,21 @@ type Paged<T> = (page: IdPage) => Promise<readonly T[]>
 export type AuditStore = {
   readonly accounts: Paged<AccountDocument>
   readonly accountsById: ById<AccountDocument>
-  /** Entries that wait in outboxes, of at most 1,000 accounts. */
-  readonly waitingEntries: () => Promise<readonly Entry[]>
+  /** Which of these accounts there are. */
+  readonly accountIds: Ids
+  /** Entries that wait in outboxes; null when more than 1,000 accounts have one. */
+  readonly waitingEntries: () => Promise<readonly Entry[] | null>
   /** In order of `seq`, at most `entriesMax`. */
   readonly entries: (accountId: string, range: SeqRange) => Promise<readonly Entry[]>
   readonly entriesById: ById<Entry>
+  /** Ids of accounts that have a first entry, whether there is an account or not. */
+  readonly begunAccounts: Paged<Identified>
+  /** Number of the newest entry of an account in the collection, 0 when it has none. */
+  readonly newestSeq: (accountId: string) => Promise<number>
   readonly rows: Paged<JobRow>
   readonly rowsById: ById<JobRow>
   /** Which of these jobs have a row. */
-  readonly rowIds: (ids: readonly string[]) => Promise<ReadonlySet<string>>
+  readonly rowIds: Ids
   readonly openRows: Paged<JobRow>
   /** Ended ones that were written since; an index has both fields. */
   readonly endedSince: (sinceMs: number, page: IdPage) => Promise<readonly JobRow[]>
@@ -34,7 +41,7 @@ export type AuditStore = {
   readonly pictures: Paged<UploadedPicture>
   readonly picturesById: ById<UploadedPicture>
   /** Which of these people have a row. */
-  readonly userIds: (ids: readonly string[]) => Promise<ReadonlySet<string>>
+  readonly userIds: Ids
 }
 
 export type SeqRange = { readonly after: number; readonly until: number }
@@ -56,15 +63,26 @@ export function openAuditStore(database: Database, signal?: AbortSignal): AuditS
   return {
     accounts: async (page) => await accounts.find(...after(page)),
     accountsById: async (ids) => await accounts.find(within(ids), { limit: atMost(ids) }),
+    accountIds: async (ids) => new Set(await accounts.findIds(within(ids), atMost(ids))),
     waitingEntries: async () => {
-      const found = await accounts.find({ 'outbox.0': { $exists: true } }, { limit: accountsMax })
-      return found.flatMap(({ outbox }) => outbox)
+      const limit = accountsMax + 1
+      const found = await accounts.find({ 'outbox.0': { $exists: true } }, { limit })
+      return found.length === limit ? null : found.flatMap(({ outbox }) => outbox)
     },
     entries: async (accountId, range) => {
       const filter = { accountId, seq: { $gt: range.after, $lte: range.until } }
       return await entries.find(filter, { sort: { seq: 1 }, limit: entriesMax })
     },
     entriesById: async (ids) => await entries.find(within(ids), { limit: atMost(ids) }),
+    begunAccounts: async ({ afterId, limit }) => {
+      const first = { seq: 1, accountId: { $gt: afterId } }
+      const found = await entries.find(first, { sort: { accountId: 1 }, limit })
+      return found.map(({ accountId }) => ({ _id: accountId }))
+    },
+    newestSeq: async (accountId) => {
+      const [newest] = await entries.find({ accountId }, { sort: { seq: -1 }, limit: 1 })
+      return newest?.seq ?? 0
+    },
     rows: async (page) => await rows.find(...after(page)),
     rowsById: async (ids) => await rows.find(within(ids), { limit: atMost(ids) }),
     rowIds: async (ids) => new Set(await rows.findIds(within(ids), atMost(ids))),

@@ -6,49 +6,80 @@ import type { AuditStore } from './store.ts'
 
 /** What entries say about other accounts' entries and about rows. */
 export type TransferCheck = {
-  /** Of one account, which was read before. Three queries at most for a page of entries. */
+  /** Of accounts that were read before. Three queries at most for a page of entries. */
   readonly follow: (
     entries: readonly Entry[],
-    account: AccountDocument,
+    accounts: readonly AccountDocument[],
   ) => Promise<readonly Found[]>
-  /** Looks again at what was on its way, in case that it got lost. */
-  readonly lookAtWaiting: () => Promise<readonly Found[]>
-  readonly forget: () => void
+  /** At what was on its way or differed, in case that it got lost or was mended. */
+  readonly lookAgain: (accountIds?: readonly string[]) => Promise<readonly Found[]>
+  readonly forget: (accountId?: string) => void
 }
 
 /** What lies on the way for minutes is rare: a replica died and no other one relays. */
-const waitingMax = 10_000
+const openMax = 10_000
 
+const entriesPerLook = 250
 const transfersPerQuery = 500
 const incoming = '/incoming'
 
 export function openTransferCheck(store: AuditStore): TransferCheck {
-  const waiting = new Map<string, Entry>()
-  const followSent = async (entries: readonly Entry[]) => {
-    const sent = entries.flatMap(transfersOf)
-    const all: Found[] = []
-    for (let start = 0; start < sent.length; start += transfersPerQuery) {
-      const some = sent.slice(start, start + transfersPerQuery)
-      const { differing, onTheWay } = await compareTransfers(store, some)
-      for (const entry of onTheWay) if (waiting.size < waitingMax) waiting.set(entry._id, entry)
-      all.push(...differing)
+  const open = new Map<string, Entry>()
+  const openOf = (accountIds: readonly string[] = []) => {
+    const asked = new Set(accountIds)
+    return [...open.values()].filter(({ accountId }) => asked.size === 0 || asked.has(accountId))
+  }
+  const follow: TransferCheck['follow'] = async (entries, accounts) => {
+    const sent = await followSent(store, entries)
+    const received = await followReceived(store, entries)
+    const differing = [
+      ...sent.found,
+      ...received.found,
+      ...(await followSettled(store, entries)),
+      ...(await followAdjusted(store, entries, accounts)),
+    ]
+    const waiting = [...sent.waiting, ...received.waiting]
+    const ids = new Set([...differing.map((one) => one.difference.id), ...waiting.map(idOf)])
+    for (const entry of entries) {
+      if (!ids.has(entry._id)) open.delete(entry._id)
+      else if (open.size < openMax) open.set(entry._id, entry)
     }
-    return all
+    return differing
   }
   return {
-    follow: async (entries, account) => [
-      ...(await followSent(entries)),
-      ...(await followReceived(store, entries)),
-      ...(await followSettled(store, entries)),
-      ...(await followAdjusted(store, entries, account)),
-    ],
-    lookAtWaiting: async () => {
-      const entries = [...waiting.values()]
-      waiting.clear()
-      return await followSent(entries)
+    follow,
+    lookAgain: async (accountIds) => {
+      const entries = openOf(accountIds)
+      const all: Found[] = []
+      for (let start = 0; start < entries.length; start += entriesPerLook) {
+        const some = entries.slice(start, start + entriesPerLook)
+        const ids = new Set(some.map(({ accountId }) => accountId))
+        all.push(...(await follow(some, await store.accountsById([...ids]))))
+      }
+      return all
     },
-    forget: () => waiting.clear(),
+    forget: (accountId) => {
+      for (const { _id } of openOf(accountId === undefined ? [] : [accountId])) open.delete(_id)
+    },
   }
+}
+
+type Followed = {
+  readonly found: readonly Found[]
+  /** Cannot be judged yet. */
+  readonly waiting: readonly Entry[]
+}
+
+async function followSent(store: AuditStore, entries: readonly Entry[]): Promise<Followed> {
+  const sent = entries.flatMap(transfersOf)
+  const differing: Found[] = []
+  const waiting: Entry[] = []
+  for (let start = 0; start < sent.length; start += transfersPerQuery) {
+    const compared = await compareTransfers(store, sent.slice(start, start + transfersPerQuery))
+    differing.push(...compared.found)
+    waiting.push(...compared.waiting)
+  }
+  return { found: differing, waiting }
 }
 
 type Transfer = { readonly entry: Entry; readonly to: string }
@@ -63,13 +94,13 @@ function receiptIdOf({ entry, to }: Transfer): string {
 }
 
 /** Accounts first: a receipt leaves its outbox after it lies in the collection. */
-async function compareTransfers(store: AuditStore, sent: readonly Transfer[]) {
+async function compareTransfers(store: AuditStore, sent: readonly Transfer[]): Promise<Followed> {
   const ids = sent.flatMap(({ entry, to }) => [entry.accountId, to])
   const accounts = await store.accountsById([...new Set(ids)])
   const outboxes = accounts.flatMap(({ outbox }) => outbox)
   const stored = await store.entriesById(sent.map(receiptIdOf))
   const receipts = new Map([...outboxes, ...stored].map((entry) => [entry._id, entry]))
-  const waiting = new Set(outboxes.map(({ _id }) => _id))
+  const waiting = new Set(outboxes.map(idOf))
   const compared = sent.map((transfer) => {
     const { entry, to } = transfer
     const receipt = receipts.get(receiptIdOf(transfer))
@@ -77,8 +108,8 @@ async function compareTransfers(store: AuditStore, sent: readonly Transfer[]) {
     return waiting.has(entry._id) ? entry : lost(entry, to)
   })
   return {
-    differing: compared.flatMap((one) => (one !== null && 'subject' in one ? [one] : [])),
-    onTheWay: compared.flatMap((one) => (one !== null && 'postings' in one ? [one] : [])),
+    found: compared.flatMap((one) => (one !== null && 'subject' in one ? [one] : [])),
+    waiting: compared.flatMap((one) => (one !== null && 'postings' in one ? [one] : [])),
   }
 }
 
@@ -98,18 +129,21 @@ function describe(postings: Entry['postings']): string {
 }
 
 /** One query for entries of a page; a second one for what still lies in some outbox. */
-async function followReceived(store: AuditStore, entries: readonly Entry[]) {
+async function followReceived(store: AuditStore, entries: readonly Entry[]): Promise<Followed> {
   const received = entries.filter(({ kind }) => kind === 'Receive')
   const sentIds = new Map(received.map((entry) => [entry, sentIdOf(entry)]))
   let missing = await withoutSent(store, received, sentIds)
-  if (missing.length === 0) return []
-  const waiting = new Set((await store.waitingEntries()).map(({ _id }) => _id))
+  if (missing.length === 0) return { found: [], waiting: [] }
+  const outboxes = await store.waitingEntries()
+  if (outboxes === null) return { found: [], waiting: missing }
+  const waiting = new Set(outboxes.map(idOf))
   missing = missing.filter((entry) => !waiting.has(sentIds.get(entry) ?? ''))
   // It may have left its outbox between the first query and the second.
   missing = await withoutSent(store, missing, sentIds)
-  return missing.map((entry) => {
+  const differing = missing.map((entry) => {
     return found('ReceiptWithoutTransfer', entry, `nobody sent ${entry._id}`)
   })
+  return { found: differing, waiting: [] }
 }
 
 function sentIdOf({ _id, accountId }: Entry): string {
@@ -123,7 +157,7 @@ async function withoutSent(
 ): Promise<readonly Entry[]> {
   if (received.length === 0) return []
   const stored = await store.entriesById(received.map((entry) => sentIds.get(entry) ?? ''))
-  const ids = new Set(stored.map(({ _id }) => _id))
+  const ids = new Set(stored.map(idOf))
   return received.filter((entry) => !ids.has(sentIds.get(entry) ?? ''))
 }
 
@@ -141,15 +175,16 @@ async function followSettled(store: AuditStore, entries: readonly Entry[]) {
 async function followAdjusted(
   store: AuditStore,
   entries: readonly Entry[],
-  { _id, outbox }: AccountDocument,
+  accounts: readonly AccountDocument[],
 ) {
   const adjusted = entries.filter(({ kind }) => kind === 'Adjust')
   if (adjusted.length === 0) return []
-  const stored = [...outbox, ...(await store.entriesById(adjusted.map(adjustedIdOf)))]
+  const outboxes = accounts.flatMap(({ outbox }) => outbox)
+  const stored = [...outboxes, ...(await store.entriesById(adjusted.map(adjustedIdOf)))]
   const taken = new Map(stored.map((entry) => [entry._id, entry]))
   return adjusted.flatMap((entry) => {
     const from = taken.get(adjustedIdOf(entry))
-    const isOurs = from?.accountId === _id && from.jobId === entry.jobId
+    const isOurs = from?.accountId === entry.accountId && from.jobId === entry.jobId
     if (isOurs && sumOf(entry) <= takenBy(from)) return []
     return [found('EntryInvalid', entry, 'it gives back more than was taken, or from elsewhere')]
   })
@@ -166,6 +201,10 @@ function takenBy({ postings }: Entry): number {
 
 function sumOf({ postings }: Pick<Entry, 'postings'>): number {
   return postings.reduce((sum, { microCredits }) => sum + microCredits, 0)
+}
+
+function idOf({ _id }: Entry): string {
+  return _id
 }
 
 function lost(entry: Entry, to: string): Found {
