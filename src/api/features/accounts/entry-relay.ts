@@ -13,6 +13,11 @@ export type EntryRelay = {
   readonly add: (entries: readonly Entry[]) => void
   /** Begins to write what was added into the collection, one batch at a time. */
   readonly begin: () => void
+  /**
+   * Resolves when what was begun is done. Waiting for it before the next write keeps outboxes
+   * short, and short outboxes make writes fast.
+   */
+  readonly settled: () => Promise<void>
   /** Whether this relay takes care of an entry. */
   readonly knows: (entry: Entry) => boolean
   /** Whether an entry lies in the collection and may leave the outbox. */
@@ -56,6 +61,9 @@ export function openEntryRelay(store: AccountStore, memory: SnapshotMemory): Ent
       }
     },
     begin,
+    settled: async () => {
+      await writing
+    },
     knows: ({ _id }) => waiting.has(_id) || relayed.has(_id),
     isRelayed: ({ _id }) => relayed.has(_id),
     dropped: (entries) => {

@@ -76,7 +76,10 @@ async function tryRound(parts: RoundParts, batch: readonly Waiting[]): Promise<R
     operations.flatMap(({ entryIds }) => entryIds(before.account)),
   )
   const snapshots = groups.map(({ before }) => before)
-  const past = await parts.store.findEntries(snapshots, [...new Set(ids)])
+  const [past] = await Promise.all([
+    parts.store.findEntries(snapshots, [...new Set(ids)]),
+    parts.relay.settled(),
+  ])
   const context = parts.context()
   const folds = groups.flatMap((group) => fold(parts, group, { past, context }))
   return await writeFolds(parts, folds)

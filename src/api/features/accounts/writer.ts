@@ -1,3 +1,4 @@
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import type { ChangeContext } from '../../../shared/domain/account-entry.ts'
 import { openEntryRelay } from './entry-relay.ts'
 import type { AccountOperation } from './operation.ts'
@@ -43,6 +44,8 @@ export function openAccountWriter(deps: AccountWriterDeps): AccountWriter {
   }
   const decideAll = async () => {
     while (queue.length > 0) {
+      // Whoever was just answered, or comes with the same packet, gets into this round.
+      await turnOfTheLoop()
       const result = await runRound({ ...deps, memory, relay }, queue.splice(0, limits.round))
       queue.unshift(...result.outdated)
       if (result.unwritten.length > 0) later(pauseMsOf(result, deps.random), () => retry(result))
