@@ -164,6 +164,26 @@ describe('a process that remembers an account as it no longer is', () => {
     expect(await dreamer.accounts.adjust(adjustment)).toMatchObject({ kind: 'Adjusted' })
     expect((await writer.accounts.balanceOf(accountId)).availableMicroCredits).toBe(10)
   })
+
+  it('tells how a hold ended that it remembers as open, beside who names its ending', async () => {
+    const [writer, dreamer] = both()
+    const accountId = await fund(10)
+    const jobId = newId()
+    await dreamer.accounts.hold(accountId, jobId, 4)
+    await dreamer.accounts.idle()
+    await writer.accounts.settle(accountId, jobId, 3)
+    await writer.accounts.idle()
+    const note = { by: 'u-admin', reason: 'a bad picture' }
+    const entry = { accountId, entryId: `${jobId}:settle`, expiresMs: null, note }
+    const answers = await Promise.all([
+      dreamer.accounts.adjust({ ...entry, microCredits: 1 }),
+      dreamer.accounts.settle(accountId, jobId, 4),
+    ])
+    expect(answers).toMatchObject([
+      { kind: 'Adjusted' },
+      { kind: 'Settled', chargedMicroCredits: 3 },
+    ])
+  })
 })
 
 describe('the relay of all accounts', () => {

@@ -38,13 +38,10 @@ export async function runRound(parts: RoundParts, batch: readonly Waiting[]): Pr
   try {
     return await tryRound(parts, batch)
   } catch (error) {
-    const isFresh = batch.every(({ accountId }) => parts.memory.get(accountId) === undefined)
     for (const { accountId } of batch) parts.memory.forget(accountId)
     if (isAppError(error, 'platform.unavailable')) {
       return { outdated: [], unwritten: batch, cause: error }
     }
-    // An older account with a newer entry may make no sense together: read again before judging.
-    if (!isFresh) return { outdated: batch, unwritten: [] }
     return await apart(parts, batch, error)
   }
 }
@@ -81,8 +78,19 @@ async function tryRound(parts: RoundParts, batch: readonly Waiting[]): Promise<R
     parts.relay.settled(),
   ])
   const context = parts.context()
-  const folds = groups.flatMap((group) => fold(parts, group, { past, context }))
-  return await writeFolds(parts, folds)
+  const late = groups.filter((group) => isOvertaken(group, past))
+  const current = groups.filter((group) => !late.includes(group))
+  const folds = current.flatMap((group) => fold(parts, group, { past, context }))
+  const { outdated, unwritten } = await writeFolds(parts, folds)
+  for (const { before } of late) parts.memory.forget(before.account._id)
+  const again = (isFresh: boolean) =>
+    late.filter((group) => group.isFresh === isFresh).flatMap(({ operations }) => operations)
+  return { outdated: [...outdated, ...again(false)], unwritten: [...unwritten, ...again(true)] }
+}
+
+/** An account and an entry that was made after it was read make no sense together. */
+function isOvertaken({ before: { account } }: Group, past: ReadonlyMap<string, Entry>): boolean {
+  return past.values().some(({ accountId, seq }) => accountId === account._id && seq > account.seq)
 }
 
 /** From memory where this process wrote last, else from the database. */
