@@ -157,8 +157,9 @@ async function untilJobsEnded({ jobs }: Book): Promise<void> {
   const rows = database.documents<{ readonly _id: string; readonly hold: string }>('jobs')
   const open = { _id: { $in: jobs }, hold: { $in: ['None', 'Held'] } }
   await pollUntil(
-    async () => await rows.findIds(open, jobs.length + 1),
-    (ids) => ids.length === 0,
+    // The last kill may have been a moment ago.
+    async () => await rows.findIds(open, jobs.length + 1).catch(() => null),
+    (ids) => ids?.length === 0,
     240_000,
   )
 }
