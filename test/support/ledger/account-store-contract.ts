@@ -191,6 +191,10 @@ export function accountStoreContract(name: string, open: () => Promise<AccountSt
       const before = await store.entriesBefore(id, { beforeSeq: 4, limit: 2 })
       expect(before).toEqual([entries[2], entries[1]])
       expect(await store.entriesBefore(id, { beforeSeq: 1, limit: 2 })).toEqual([])
+      const ofKind = async (kind: 'Issue' | 'Hold') =>
+        await store.entriesBefore(id, { beforeSeq: 3, limit: 9, kind })
+      expect(await ofKind('Issue')).toEqual([entries[1], entries[0]])
+      expect(await ofKind('Hold')).toEqual([])
     })
   })
 }

@@ -68,9 +68,10 @@ export function openMemoryAccountStore(
       await turn()
       return chainOf(tables, accountId, (seq) => seq > afterSeq).slice(0, entriesPerPage)
     },
-    entriesBefore: async (accountId, { beforeSeq, limit }) => {
+    entriesBefore: async (accountId, { beforeSeq, limit, kind }) => {
       await turn()
       return chainOf(tables, accountId, (seq) => seq < beforeSeq)
+        .filter((entry) => kind === undefined || entry.kind === kind)
         .toReversed()
         .slice(0, limit)
     },

@@ -1,14 +1,9 @@
-import { pipeline, Readable } from 'node:stream'
-import { stringify } from 'csv-stringify'
+import type { Readable } from 'node:stream'
 import type { AccountOwner } from '../../../shared/domain/caller.ts'
 import { formatCredits } from '../../../shared/domain/price.ts'
+import { type CsvRow, streamCsv } from '../../csv-stream.ts'
 import { type DescribedEntry, toEntryView } from './entry-view.ts'
 
-/**
- * What is not there is an empty cell. Amounts are bigint, so that the minus of one is not taken for
- * that of a formula.
- */
-type Row = Readonly<Record<Column, string | bigint | null | undefined>>
 const columns = [
   'time',
   'kind',
@@ -28,8 +23,8 @@ const columns = [
   'id',
   'hash',
 ] as const
-type Column = (typeof columns)[number]
-const emptyRow = Object.fromEntries(columns.map((column) => [column, '']))
+/** Amounts are bigint, so that the minus of one is not taken for that of a formula. */
+type Row = CsvRow<(typeof columns)[number]>
 
 /** Some entries of one account, and what the reader must know after them. */
 export type CsvPart = {
@@ -38,31 +33,16 @@ export type CsvPart = {
   readonly note?: string
 }
 
-/**
- * RFC 4180 in UTF-8, one line per entry. It begins with a byte order mark: without one Excel in a
- * Korean Windows reads the bytes as CP949. A text that a spreadsheet would run as a formula gets a
- * `'` in front. Errors of `parts` end the stream.
- */
+/** One line per entry. Errors of `parts` end the stream. */
 export function toCsv(parts: AsyncIterable<CsvPart>): Readable {
-  const text = stringify({
-    bom: true,
-    header: true,
-    columns: [...columns],
-    record_delimiter: 'windows',
-    quote_record_delimiter: true,
-    escape_formulas: true,
-    cast: { bigint: (microCredits) => formatCredits(Number(microCredits)) },
-  })
-  // What goes wrong destroys `text`, whose reader sees it there.
-  pipeline(Readable.from(rowsOf(parts)), text, ignore)
-  return text
+  const cast = { bigint: (microCredits: bigint) => formatCredits(Number(microCredits)) }
+  return streamCsv({ columns, rows: rowsOf(parts), cast })
 }
 
-async function* rowsOf(parts: AsyncIterable<CsvPart>) {
+async function* rowsOf(parts: AsyncIterable<CsvPart>): AsyncGenerator<Partial<Row>> {
   for await (const { owner, entries, note } of parts) {
     yield* entries.map((entry) => rowOf(owner, entry))
-    // A row of full width, so that the file stays a table.
-    if (note !== undefined) yield { ...emptyRow, time: note }
+    if (note !== undefined) yield { time: note }
   }
 }
 
@@ -93,5 +73,3 @@ function personCells({ by }: DescribedEntry) {
 function jobCells({ entry, job }: DescribedEntry) {
   return { jobId: entry.jobId, jobTask: job?.task, jobModel: job?.model, jobState: job?.state }
 }
-
-function ignore(): void {}

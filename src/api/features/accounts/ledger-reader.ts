@@ -1,24 +1,18 @@
 import type { Database } from '../../../platform/mongo/database.ts'
-import type { Entry, EntryKind } from '../../../shared/domain/account-entry.ts'
-import type { AccountDocument } from './store.ts'
-
-export type LedgerPage = {
-  readonly kind?: EntryKind | undefined
-  /** Only entries with a smaller `seq`. */
-  readonly beforeSeq: number
-  readonly limit: number
-}
+import type { Entry } from '../../../shared/domain/account-entry.ts'
+import { type AccountDocument, type EntriesBefore, openAccountStore } from './store.ts'
 
 /** Reads entries where they are: in the collection, or still in the outbox of their account. */
 export type LedgerReader = {
   /** Newest first, with what was written just now. */
-  readonly page: (accountId: string, page: LedgerPage) => Promise<readonly Entry[]>
+  readonly page: (accountId: string, page: EntriesBefore) => Promise<readonly Entry[]>
   readonly find: (entryId: string) => Promise<Entry | null>
 }
 
 export function openLedgerReader(database: Database): LedgerReader {
   const accounts = database.documents<AccountDocument>('accounts')
   const entries = database.documents<Entry>('entries')
+  const { entriesBefore } = openAccountStore(database)
   return {
     page: async (accountId, { kind, beforeSeq, limit }) => {
       // The outbox first: an entry leaves it only after it lies in the collection.
@@ -26,8 +20,7 @@ export function openLedgerReader(database: Database): LedgerReader {
       if (account === null) return []
       // What came after this read may be in the collection without what came before it.
       const seqEnd = Math.min(beforeSeq, account.seq + 1)
-      const filter = { accountId, seq: { $lt: seqEnd }, ...(kind !== undefined && { kind }) }
-      const stored = await entries.find(filter, { sort: { seq: -1 }, limit })
+      const stored = await entriesBefore(accountId, { beforeSeq: seqEnd, limit, kind })
       const waiting = account.outbox.filter(
         (entry) => entry.seq < seqEnd && (kind === undefined || entry.kind === kind),
       )

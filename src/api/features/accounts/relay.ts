@@ -9,12 +9,6 @@ export type RelayDeps = {
   readonly receive: (accountId: string, sent: Entry) => Promise<void>
 }
 
-export type RelayPass = {
-  readonly entries: number
-  /** When the oldest entry that waited was made; null when none did. */
-  readonly oldestMs: number | null
-}
-
 const accountsPerPass = 100
 /** One account may be too busy to receive; several in a row mean that the database is away. */
 const unavailableMax = 3
@@ -25,9 +19,8 @@ const unavailableMax = 3
  * unique. Any number of copies may run. What cannot arrive keeps nobody waiting; the first of such
  * faults is thrown in the end.
  */
-export async function relayOutboxes(deps: RelayDeps): Promise<RelayPass> {
+export async function relayOutboxes(deps: RelayDeps): Promise<void> {
   const accounts = await deps.store.findUnrelayed(accountsPerPass)
-  const times = accounts.flatMap(({ outbox }) => outbox.map(({ timeMs }) => timeMs))
   const faults: unknown[] = []
   for (const account of accounts) {
     faults.push(...(await relayOne(deps, account)))
@@ -35,7 +28,6 @@ export async function relayOutboxes(deps: RelayDeps): Promise<RelayPass> {
     if (last.length === unavailableMax && last.every(isUnavailable)) break
   }
   if (faults.length > 0) throw faults[0]
-  return { entries: times.length, oldestMs: times.length === 0 ? null : Math.min(...times) }
 }
 
 function isUnavailable(fault: unknown): boolean {

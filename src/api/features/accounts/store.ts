@@ -1,7 +1,7 @@
 import type { Database } from '../../../platform/mongo/database.ts'
 import type { Documents } from '../../../platform/mongo/documents.ts'
 import { type Account, assertSound, emptyAccount } from '../../../shared/domain/account.ts'
-import type { Entry } from '../../../shared/domain/account-entry.ts'
+import type { Entry, EntryKind } from '../../../shared/domain/account-entry.ts'
 
 /** What lies in the database: the account and the entries that the relay has not written yet. */
 export type AccountDocument = Account & { readonly outbox: readonly Entry[] }
@@ -21,6 +21,12 @@ export type AccountWrite = {
    * somebody dropped meanwhile does no harm, and new ones come only with a new `seq`.
    */
   readonly outbox: readonly Entry[]
+}
+
+export type EntriesBefore = {
+  readonly beforeSeq: number
+  readonly limit: number
+  readonly kind?: EntryKind | undefined
 }
 
 export type AccountStore = {
@@ -55,11 +61,8 @@ export type AccountStore = {
   ) => Promise<readonly AccountDocument[]>
   /** In order of `seq`, at most 1,000. */
   readonly entriesOf: (accountId: string, afterSeq: number) => Promise<readonly Entry[]>
-  /** Newest first: those with a smaller `seq`. */
-  readonly entriesBefore: (
-    accountId: string,
-    page: { readonly beforeSeq: number; readonly limit: number },
-  ) => Promise<readonly Entry[]>
+  /** Newest first: those with a smaller `seq`, of one kind or of all. */
+  readonly entriesBefore: (accountId: string, page: EntriesBefore) => Promise<readonly Entry[]>
 }
 
 const entriesPerPage = 1000
@@ -102,8 +105,8 @@ export function openAccountStore(database: Database): AccountStore {
       const filter = { accountId, seq: { $gt: afterSeq } }
       return await entries.find(filter, { sort: { seq: 1 }, limit: entriesPerPage })
     },
-    entriesBefore: async (accountId, { beforeSeq, limit }) => {
-      const filter = { accountId, seq: { $lt: beforeSeq } }
+    entriesBefore: async (accountId, { beforeSeq, limit, kind }) => {
+      const filter = { accountId, seq: { $lt: beforeSeq }, ...(kind !== undefined && { kind }) }
       return await entries.find(filter, { sort: { seq: -1 }, limit })
     },
   }

@@ -1,9 +1,7 @@
-import { pipeline, Readable } from 'node:stream'
-import { stringify } from 'csv-stringify'
+import type { Readable } from 'node:stream'
+import { type CsvRow, streamCsv } from '../../csv-stream.ts'
 import type { AuditEntry, AuditValues } from './entry.ts'
 
-/** What is not there is an empty cell. */
-type Row = Readonly<Record<Column, string | null | undefined>>
 const columns = [
   'time',
   'action',
@@ -22,36 +20,20 @@ const columns = [
   'requestId',
   'id',
 ] as const
-type Column = (typeof columns)[number]
-const emptyRow = Object.fromEntries(columns.map((column) => [column, '']))
+type Row = CsvRow<(typeof columns)[number]>
 
 /** Some entries, and what the reader must know after them. */
 export type CsvPart = { readonly entries: readonly AuditEntry[]; readonly note?: string }
 
-/**
- * RFC 4180 in UTF-8, one line per entry. It begins with a byte order mark: without one Excel in a
- * Korean Windows reads the bytes as CP949. A cell that a spreadsheet would run as a formula gets a
- * `'` in front. Errors of `parts` end the stream.
- */
+/** One line per entry. Errors of `parts` end the stream. */
 export function toCsv(parts: AsyncIterable<CsvPart>): Readable {
-  const text = stringify({
-    bom: true,
-    header: true,
-    columns: [...columns],
-    record_delimiter: 'windows',
-    quote_record_delimiter: true,
-    escape_formulas: true,
-  })
-  // What goes wrong destroys `text`, whose reader sees it there.
-  pipeline(Readable.from(rowsOf(parts)), text, ignore)
-  return text
+  return streamCsv({ columns, rows: rowsOf(parts) })
 }
 
-async function* rowsOf(parts: AsyncIterable<CsvPart>) {
+async function* rowsOf(parts: AsyncIterable<CsvPart>): AsyncGenerator<Partial<Row>> {
   for await (const { entries, note } of parts) {
     yield* entries.map(rowOf)
-    // A row of full width, so that the file stays a table.
-    if (note !== undefined) yield { ...emptyRow, time: note }
+    if (note !== undefined) yield { time: note }
   }
 }
 
@@ -79,5 +61,3 @@ function rowOf({ _id, timeMs, action, actor, target, before, after, origin }: Au
 function jsonOf(values: AuditValues | null): string {
   return values === null ? '' : JSON.stringify(values)
 }
-
-function ignore(): void {}
