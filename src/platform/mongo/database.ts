@@ -1,7 +1,7 @@
-import mongoose, { type mongo } from 'mongoose'
+import type { mongo } from 'mongoose'
 import { AppError } from '../../shared/errors.ts'
+import { openConnection } from './connection.ts'
 import { type Documents, type Identified, wrapCollection } from './documents.ts'
-import { reach } from './errors.ts'
 
 export type DatabaseOptions = {
   /** With the database's name. */
@@ -22,38 +22,24 @@ export type Database = {
 
 /** Connects at once. Errors: `platform.unavailable`, `platform.misconfigured` for a bad address. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const timeoutMs = options.timeoutMs ?? 10_000
-  const connection = mongoose.createConnection(requireName(options.uri), {
-    autoIndex: false,
-    autoCreate: false,
-    bufferCommands: false,
-    maxPoolSize: options.connectionsMax ?? 20,
-    serverSelectionTimeoutMS: timeoutMs,
-    connectTimeoutMS: timeoutMs,
-    socketTimeoutMS: timeoutMs,
-    waitQueueTimeoutMS: timeoutMs,
+  const connection = await openConnection({
+    uri: requireName(options.uri),
+    timeoutMs: options.timeoutMs ?? 10_000,
+    connectionsMax: options.connectionsMax ?? 20,
   })
-  try {
-    await reach(async () => await connection.asPromise())
-  } catch (error) {
-    await connection.destroy()
-    throw error
-  }
-  const native = connection.getClient().db(connection.name)
   return {
-    documents: <T extends Identified>(name: string) => wrapCollection<T>(native, name),
-    native,
-    ping: async () => await answers(native),
-    close: async () => await connection.close(),
-  }
-}
-
-async function answers(native: mongo.Db): Promise<boolean> {
-  try {
-    await native.command({ ping: 1 })
-    return true
-  } catch {
-    return false
+    documents: <T extends Identified>(name: string) => wrapCollection<T>(connection, name),
+    get native() {
+      return connection.current()
+    },
+    ping: async () => {
+      const ping = async () => await connection.current().command({ ping: 1 })
+      return await connection.reach(ping).then(
+        () => true,
+        () => false,
+      )
+    },
+    close: connection.close,
   }
 }
 

@@ -1,5 +1,6 @@
 import type { mongo } from 'mongoose'
-import { isDuplicateKey, isOnlyDuplicates, reach } from './errors.ts'
+import type { Connection } from './connection.ts'
+import { isDuplicateKey, isOnlyDuplicates } from './errors.ts'
 
 export type Identified = { readonly _id: string }
 
@@ -49,19 +50,19 @@ export type Documents<T extends Identified> = {
 }
 
 export function wrapCollection<T extends Identified>(
-  database: mongo.Db,
+  { current, reach }: Connection,
   name: string,
 ): Documents<T> {
-  const collection = database.collection<T>(name)
-  const byId = database.collection<Identified>(name)
+  const collection = () => current().collection<T>(name)
+  const byId = () => current().collection<Identified>(name)
   return {
-    insert: async (document) => await reach(async () => await insert(byId, document)),
+    insert: async (document) => await reach(async () => await insert(byId(), document)),
     insertMissing: async (documents) =>
-      await reach(async () => await insertMissing(byId, documents)),
-    findById: async (id) => await reach(async () => await byId.findOne<T>({ _id: id })),
+      await reach(async () => await insertMissing(byId(), documents)),
+    findById: async (id) => await reach(async () => await byId().findOne<T>({ _id: id })),
     find: async (filter, { sort, limit }) =>
       await reach(async () => {
-        const cursor = collection
+        const cursor = collection()
           .find<T>(filter)
           .limit(limit)
           .batchSize(limit + 1)
@@ -70,14 +71,16 @@ export function wrapCollection<T extends Identified>(
     findIds: async (filter, limit) =>
       await reach(async () => {
         const options = { projection: { _id: 1 }, limit } as const
-        return (await collection.find<Identified>(filter, options).toArray()).map(({ _id }) => _id)
+        return (await collection().find<Identified>(filter, options).toArray()).map(
+          ({ _id }) => _id,
+        )
       }),
     count: async (filter, countMax) =>
       countMax === 0
         ? 0
-        : await reach(async () => await collection.countDocuments(filter, { limit: countMax })),
+        : await reach(async () => await collection().countDocuments(filter, { limit: countMax })),
     update: async (filter, change) =>
-      await reach(async () => (await collection.updateOne(filter, change)).matchedCount === 1),
+      await reach(async () => (await collection().updateOne(filter, change)).matchedCount === 1),
     updateEach: async (updates) =>
       updates.length === 0
         ? 0
@@ -85,21 +88,21 @@ export function wrapCollection<T extends Identified>(
             const operations = updates.map(({ filter, change }) => {
               return { updateOne: { filter, update: change } }
             })
-            return (await collection.bulkWrite(operations, { ordered: false })).matchedCount
+            return (await collection().bulkWrite(operations, { ordered: false })).matchedCount
           }),
     findAndUpdate: async (filter, change) =>
       await reach(async () => {
         const options = { returnDocument: 'after' } as const
-        const found = await collection.findOneAndUpdate(filter, change, options)
+        const found = await collection().findOneAndUpdate(filter, change, options)
         // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- WithId<T> is T: T has _id
         return found as T | null
       }),
     remove: async (filter) =>
-      await reach(async () => (await collection.deleteOne(filter)).deletedCount === 1),
+      await reach(async () => (await collection().deleteOne(filter)).deletedCount === 1),
     updateMany: async (filter, change) =>
-      await reach(async () => void (await collection.updateMany(filter, change))),
+      await reach(async () => void (await collection().updateMany(filter, change))),
     removeMany: async (filter) =>
-      await reach(async () => (await collection.deleteMany(filter)).deletedCount),
+      await reach(async () => (await collection().deleteMany(filter)).deletedCount),
   }
 }
 

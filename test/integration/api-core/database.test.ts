@@ -9,6 +9,7 @@ import type { Documents } from '../../../src/platform/mongo/documents.ts'
 import { openLease } from '../../../src/platform/mongo/lease.ts'
 import { migrate, type Migration } from '../../../src/platform/mongo/migrate.ts'
 import { testEnvironment } from '../../support/environment.ts'
+import { eventually } from '../../support/eventually.ts'
 import { startTestClock } from './scene.ts'
 
 let database: Database
@@ -185,6 +186,45 @@ describe('a connection that breaks', () => {
     }
   })
 })
+
+describe('a connection that is stuck', () => {
+  it('is replaced by another one as soon as the database can be reached', async () => {
+    const stuck = await openDatabase({
+      uri: uriOf(`stuck-${randomBytes(5).toString('hex')}`),
+      timeoutMs: 500,
+    })
+    try {
+      const rows = stuck.documents<Row>('rows')
+      await rows.insert({ _id: 'a', count: 1 })
+      loseServer(stuck)
+      await expect(rows.findById('a')).rejects.toMatchObject({ code: 'platform.unavailable' })
+      await eventually(async () => expect(await rows.findById('a')).toMatchObject({ count: 1 }))
+      expect(await stuck.ping()).toBe(true)
+    } finally {
+      await stuck.native.dropDatabase()
+      await stuck.close()
+    }
+  })
+})
+
+type Monitor = {
+  readonly close: () => void
+  readonly emit: (event: 'resetServer', error: Error) => void
+}
+type DriverInside = {
+  readonly topology: {
+    readonly s: { readonly servers: ReadonlyMap<string, { readonly monitor: Monitor }> }
+  }
+}
+
+/** What happens in the driver by itself at the wrong moment: nobody looks for its server again. */
+function loseServer({ native }: Database): void {
+  const { topology } = native.client as unknown as DriverInside
+  for (const { monitor } of topology.s.servers.values()) {
+    monitor.close()
+    monitor.emit('resetServer', new Error('lost'))
+  }
+}
 
 /** A connection to the database that is cut when something is asked through it. */
 async function openCuttableLine(target: URL) {

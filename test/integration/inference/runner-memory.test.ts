@@ -4,14 +4,15 @@ import { afterEach, expect, test } from 'vitest'
 import { readManifest } from '../../../src/inference/models/manifest.ts'
 import { Runner } from '../../../src/inference/runner/parent.ts'
 import type { GenerateRequest } from '../../../src/inference/runner/protocol.ts'
+import { longTests } from '../../support/long.ts'
 
 const folder = path.resolve(import.meta.dirname, '../../../models/demo')
-const jobs = 200
+const jobs = longTests ? 200 : 80
 /** Between two collections the heap swells; what a leak raises is the lowest of so many readings. */
-const readings = 40
+const readings = longTests ? 40 : 20
 const growthMax = 0.05
 /** Code is compiled and the heap has grown by then. */
-const warmUpJobs = 80
+const warmUpJobs = longTests ? 80 : 60
 /** The heap may still settle in one round of jobs; a leak grows in every one. */
 const roundsMax = 3
 
@@ -44,7 +45,7 @@ function requestOf(job: number): GenerateRequest {
   }
 }
 
-test('a runner takes no more memory after 200 jobs', { timeout: 600_000 }, async () => {
+test(`a runner takes no more memory after ${jobs} jobs`, { timeout: 600_000 }, async () => {
   const open = new Runner()
   runner = open
   const { manifest } = await readManifest(folder)
