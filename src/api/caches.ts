@@ -29,7 +29,7 @@ export type CacheDeps = {
   readonly log: { readonly warn: (fields: object, sentence: string) => void }
 }
 
-/** Index value under which `jobs.lister.listIndexed` finds the job that runs in a pod. */
+/** Index value under which `jobs.lister.listIndexed` finds the job that has a pod for itself. */
 export function podIndex(podUID: string): string {
   return `pod:${podUID}`
 }
@@ -90,9 +90,9 @@ export function openCaches({ kube, installation, ...deps }: CacheDeps): Resource
 
 function ignore(_key: string): void {}
 
-/** By job id, and by the pod of the current attempt. */
+/** By job id, and by the pod of the current attempt unless that is a pool's. */
 function jobIndexes({ spec, metadata, status }: GenerationJob): readonly string[] {
-  const podUID = status?.attempt?.podUID
+  const { podUID, pool } = status?.attempt ?? {}
   const id = spec.jobId ?? metadata.uid
-  return podUID === undefined ? [id] : [id, podIndex(podUID)]
+  return podUID === undefined || pool !== undefined ? [id] : [id, podIndex(podUID)]
 }

@@ -26,8 +26,11 @@ import { type JobService, openJobService } from './features/jobs/service.ts'
 import { retentionTask } from './features/jobs/retention.ts'
 import { type JobStore, openJobStore } from './features/jobs/store.ts'
 import type { LinkObject } from './features/jobs/view.ts'
+import { noLeader } from './features/queue/leader.ts'
+import { openQueueDesk } from './features/queue/service.ts'
 import { createQuoteService, type QuoteService } from './features/quotes/service.ts'
 import { forgetQuotesTask, openQuoteStore } from './features/quotes/store.ts'
+import { createSimulationService, type SimulationService } from './features/simulations/service.ts'
 import { buildInternal } from './internal/build.ts'
 import { registerInternal } from './internal/routes.ts'
 import { openCaches } from './caches.ts'
@@ -54,6 +57,7 @@ export type ApiCore = {
   readonly accountStore: AccountStore
   readonly jobs: JobService
   readonly quotes: QuoteService
+  readonly simulations: SimulationService
   /** For counting open jobs. */
   readonly jobStore: Pick<JobStore, 'countOpen'>
   readonly events: JobEvents
@@ -92,8 +96,10 @@ export async function openApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
   }
   const wakeDispatcher = parts.dispatcher.wake
   const models = parts.caches.models.lister
-  const known = { ...parts, models, departments: parts.caches.departments.lister }
-  const jobs = openJobService({ ...known, linkObject, wakeDispatcher })
+  const { leader = noLeader } = deps
+  const known = { ...parts, models, departments: parts.caches.departments.lister, leader }
+  const queue = openQueueDesk(leader)
+  const jobs = openJobService({ ...known, linkObject, queue, wakeDispatcher })
   const departmentSync = openDepartmentSync(parts)
   const internal = buildInternal(parts)
   const closing = new AbortController()
@@ -107,6 +113,7 @@ export async function openApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     people: parts.people,
     jobs,
     quotes: createQuoteService(known),
+    simulations: createSimulationService(known),
     jobStore: parts.store,
     accounts: parts.accounts,
     accountStore: parts.accountStore,

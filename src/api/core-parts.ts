@@ -13,6 +13,7 @@ import type { AttemptStore } from './features/jobs/attempts.ts'
 import type { Dispatcher } from './features/jobs/dispatcher.ts'
 import type { JobEvents } from './features/jobs/events.ts'
 import type { JobStore } from './features/jobs/store.ts'
+import type { Leader } from './features/queue/leader.ts'
 import type { QuoteStore } from './features/quotes/store.ts'
 import type { People } from './people.ts'
 
@@ -39,6 +40,8 @@ export type ApiCoreDeps = {
   readonly random: () => number
   readonly randomBytes: (length: number) => Uint8Array
   readonly log: CoreLog
+  /** Whom to ask about the queue; nobody when absent. */
+  readonly leader?: Leader | undefined
 }
 
 /** The part of pino's interface that the core uses. */

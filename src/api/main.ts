@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { systemClock } from '../platform/clock/system-clock.ts'
 import { type ApiConfig, readApiConfig } from '../platform/config/api.ts'
 import { startMetricsServer } from '../platform/http/metrics-server.ts'
-import { openKubeClient } from '../platform/kube/client.ts'
+import { type KubeClient, openKubeClient } from '../platform/kube/client.ts'
 import { createLogger, type Logger } from '../platform/log/logger.ts'
 import { countKubeRequests } from '../platform/metrics/kube-metrics.ts'
 import { createRegistry } from '../platform/metrics/registry.ts'
@@ -11,8 +11,9 @@ import { createSeal } from '../platform/seal/seal.ts'
 import { newJobId } from '../shared/domain/job-id.ts'
 import { openApiCore } from './composition.ts'
 import { transferMsMax } from './internal/object-routes.ts'
+import { noLeader, openLeader, type OpenLeader } from './features/queue/leader.ts'
 import { readIssuers } from './features/sso/issuers.ts'
-import { createApiMetrics, exportLedgerFigures } from './metrics.ts'
+import { type ApiMetrics, createApiMetrics, exportLedgerFigures } from './metrics.ts'
 import { createHttpApp } from './plugins/http-app.ts'
 import { registerRequestLog } from './plugins/request-log.ts'
 import { openPublicApi } from './public.ts'
@@ -31,6 +32,8 @@ async function run(log: Logger): Promise<void> {
     userAgent: 'atelier-api',
     observe: countKubeRequests(registry),
   })
+  const metrics = createApiMetrics(registry)
+  const leader = openQueueLeader(config, { kube, metrics, log })
   const seal = createSeal(secrets.sealKey, randomBytes)
   const shared = { ...secrets, seal, publicUrl, clock: systemClock, randomBytes, log }
   const core = await openApiCore({
@@ -42,13 +45,14 @@ async function run(log: Logger): Promise<void> {
     redisUrl: config.redisUrl,
     objects: await openFolderStore(config.objectsFolder),
     random: Math.random,
+    leader,
   })
   exportLedgerFigures(registry, core.ledgerFigures)
   const publicApi = await openPublicApi({
     ...shared,
     ...publicSettings(config),
     core,
-    metrics: createApiMetrics(registry),
+    metrics,
     issuers: await readIssuers(config.oidcIssuersFile),
   })
   if (config.demoAccountsFile !== undefined) {
@@ -84,7 +88,27 @@ async function run(log: Logger): Promise<void> {
   readiness.stop()
   await core.close()
   await metricsServer.close()
+  await leader.close()
   await kube.close()
+}
+
+type LeaderParts = {
+  readonly kube: KubeClient
+  readonly metrics: ApiMetrics
+  readonly log: Logger
+}
+
+/** Without a token nobody would answer. */
+function openQueueLeader(config: ApiConfig, { kube, metrics, log }: LeaderParts): OpenLeader {
+  const { controllerTokenFile: tokenFile } = config
+  if (tokenFile === undefined) return { ...noLeader, close: async () => undefined }
+  return openLeader({
+    kube,
+    tokenFile,
+    clock: systemClock,
+    count: (question, outcome) => metrics.leaderQuestions.inc({ question, outcome }),
+    onError: (error) => log.info({ err: error }, 'the controller does not say why jobs wait'),
+  })
 }
 
 /** What the public port knows of the configuration: no folders, no database address. */

@@ -16,6 +16,7 @@ export type ApiMetrics = {
   readonly tasks: Counter<'task' | 'outcome'>
   readonly tasksWaiting: Gauge
   readonly mails: Counter<'template' | 'outcome'>
+  readonly leaderQuestions: Counter<'question' | 'outcome'>
 }
 
 export function createApiMetrics(registry: Registry): ApiMetrics {
@@ -64,6 +65,12 @@ export function createApiMetrics(registry: Registry): ApiMetrics {
     }),
     ...socketMetrics(registers),
     ...queueMetrics(registers),
+    leaderQuestions: new Counter({
+      name: 'atelier_api_leader_questions_total',
+      help: 'Questions to the controller about its queue, by what became of them',
+      labelNames: ['question', 'outcome'],
+      registers,
+    }),
   }
 }
 

@@ -18,6 +18,7 @@ export type PublicApiDeps = {
     | 'accountStore'
     | 'jobs'
     | 'quotes'
+    | 'simulations'
     | 'jobStore'
     | 'events'
     | 'models'

@@ -19,6 +19,7 @@ import { registerNotificationRoutes } from './features/notifications/routes.ts'
 import { createNotificationService } from './features/notifications/service.ts'
 import { registerQuoteRoutes } from './features/quotes/routes.ts'
 import { registerSchedulerRoutes } from './features/schedulers/routes.ts'
+import { registerSimulationRoutes } from './features/simulations/routes.ts'
 import { registerSettingsRoutes } from './features/settings/routes.ts'
 import { createSettingsService } from './features/settings/service.ts'
 import { registerSystemRoutes } from './features/system/routes.ts'
@@ -50,6 +51,7 @@ export function openWork(deps: WorkDeps): FeatureGroup {
       (app) => registerModelRoutes(app, createModelService(core.models, people)),
       (app) => registerJobRoutes(app, { jobs, watch, metrics }),
       (app) => registerQuoteRoutes(app, core.quotes),
+      (app) => registerSimulationRoutes(app, core.simulations),
       (app) => registerArtifactRoutes(app, createArtifactService({ ...deps, ...core })),
       (app) => registerUploadRoutes(app, { uploads, metrics }),
       registerSchedulerRoutes,

@@ -6,10 +6,13 @@ import {
   startListWatch,
 } from '../platform/kube/list-watch.ts'
 import {
+  type Deployment,
   departments,
+  deployments,
   generationJobs,
   type Job,
   jobs,
+  modelPools,
   models,
   type Namespace,
   namespaces,
@@ -22,10 +25,12 @@ import type { KubeObject } from '../platform/kube/types.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Department } from '../shared/crd/department.ts'
 import type { GenerationJob } from '../shared/crd/generation-job.ts'
+import type { ModelPool } from '../shared/crd/model-pool.ts'
 import type { Model } from '../shared/crd/model.ts'
 import { labels } from '../shared/names.ts'
 import { isTerminal } from './generation-job/eligibility.ts'
 import { parseChildName } from './generation-job/names.ts'
+import { type PoolKey, poolKeysOf } from './model-pool/names.ts'
 
 /** Everything the controller knows about the cluster without asking. */
 export type Caches = {
@@ -33,6 +38,10 @@ export type Caches = {
   /** Attempts: batch/v1 Jobs and pods that carry the label of a GenerationJob. */
   readonly jobs: Lister<Job>
   readonly pods: Lister<Pod>
+  readonly modelPools: Lister<ModelPool>
+  /** Deployments and pods that carry the label of a ModelPool. */
+  readonly deployments: Lister<Deployment>
+  readonly poolPods: Lister<Pod>
   readonly models: Lister<Model>
   readonly departments: Lister<Department>
   readonly nodes: Lister<Node>
@@ -43,6 +52,12 @@ export type Caches = {
 export const indexKeys = {
   uid: (uid: string) => `uid/${uid}`,
   model: (name: string) => `model/${name}`,
+  /** Pods of a ModelPool. */
+  pool: (key: PoolKey) => `pool/${key}`,
+  /** GenerationJobs whose current attempt has a slot of this pod, and has not ended. */
+  slotsOf: (podUid: string) => `slots-of/${podUid}`,
+  /** The same for all pods of the pools of this name, in any namespace. */
+  slotsIn: (pool: string) => `slots-in/${pool}`,
   /** GenerationJobs without a verdict. */
   open: 'open',
   /** Jobs that are not finished, and pods that are not terminal. */
@@ -53,6 +68,8 @@ export const indexKeys = {
 export type CacheListeners = {
   readonly onGenerationJob: (key: string) => void
   readonly onAttempt: (uid: string) => void
+  readonly onModelPool: (key: PoolKey) => void
+  readonly onPoolChild: (key: PoolKey) => void
   readonly onModel: (name: string) => void
   readonly onDepartment: (name: string) => void
   readonly onNode: (name: string) => void
@@ -79,6 +96,7 @@ export type RunningCaches = {
 export function startCaches(options: CacheOptions, listeners: CacheListeners): RunningCaches {
   const watches = {
     ...startJobWatches(options, listeners),
+    ...startPoolWatches(options, listeners),
     ...startClusterWatches(options, listeners),
   }
   const all: readonly ListWatch<unknown>[] = Object.values(watches)
@@ -87,6 +105,9 @@ export function startCaches(options: CacheOptions, listeners: CacheListeners): R
       generationJobs: watches.generationJobs.lister,
       jobs: watches.jobs.lister,
       pods: watches.pods.lister,
+      modelPools: watches.modelPools.lister,
+      deployments: watches.deployments.lister,
+      poolPods: watches.poolPods.lister,
       models: watches.models.lister,
       departments: watches.departments.lister,
       nodes: watches.nodes.lister,
@@ -110,6 +131,30 @@ function startJobWatches(options: CacheOptions, listeners: CacheListeners) {
     }),
     jobs: watch(options, { ...attempts, kind: jobs, keysOf: ownerUids, indexBy: indexJob }),
     pods: watch(options, { ...attempts, kind: pods, keysOf: ownerUids, indexBy: indexPod }),
+  }
+}
+
+function startPoolWatches(options: CacheOptions, listeners: CacheListeners) {
+  const { namespace } = options
+  const { onModelPool, onPoolChild } = listeners
+  const children = { namespace, labelSelector: labels.pool, onChange: onPoolChild }
+  return {
+    modelPools: watch(options, {
+      kind: modelPools,
+      namespace,
+      onChange: onModelPool,
+      indexBy: ({ spec }) => spec.models.map(({ name }) => indexKeys.model(name)),
+    }),
+    deployments: watch(options, { ...children, kind: deployments, keysOf: poolKeysOf }),
+    poolPods: watch(options, {
+      ...children,
+      kind: pods,
+      keysOf: poolKeysOf,
+      indexBy: (pod) => [
+        indexKeys.uid(pod.metadata.uid),
+        ...poolKeysOf(pod).map((key) => indexKeys.pool(key)),
+      ],
+    }),
   }
 }
 
@@ -140,7 +185,13 @@ function indexGenerationJob(job: GenerationJob): string[] {
   const { modelRef, parameters } = job.spec
   const names = [modelRef, ...(parameters.loras ?? [])].map(({ name }) => indexKeys.model(name))
   const found = [indexKeys.uid(job.metadata.uid), ...new Set(names)]
-  return isTerminal(job) ? found : [...found, indexKeys.open]
+  return isTerminal(job) ? found : [...found, indexKeys.open, ...indexSlot(job)]
+}
+
+function indexSlot({ status }: GenerationJob): string[] {
+  const { pool, podUID, outcome } = status?.attempt ?? {}
+  const hasSlot = pool !== undefined && podUID !== undefined && outcome === undefined
+  return hasSlot ? [indexKeys.slotsOf(podUID), indexKeys.slotsIn(pool)] : []
 }
 
 /** By name, not label: a label can be changed, and the name is what we made. */

@@ -1,19 +1,31 @@
 import type { KubeClient } from '../platform/kube/client.ts'
 import { startEventRecorder } from '../platform/kube/events.ts'
+import { guardWrites } from '../platform/kube/guarded-client.ts'
+import type { Election } from '../platform/kube/lease.ts'
+import { keyOf } from '../platform/kube/resources.ts'
 import { startWorkQueue, type WorkQueue } from '../platform/kube/work-queue.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { ApiClient } from './api-client.ts'
 import { type RunningCaches, startCaches } from './caches.ts'
 import { reconcileDepartment } from './department/reconcile.ts'
+import type { AdmissionBoard } from './generation-job/admission-board.ts'
 import { registerGenerationJobs } from './generation-job/register.ts'
 import { QUEUE_CONCURRENCY, RETRIES_BURST, RETRIES_PER_SECOND } from './limits.ts'
 import { listenersOf, type Wired } from './listeners.ts'
 import type { ControllerMetrics, QueueName } from './metrics.ts'
+import { registerModelPools } from './model-pool/register.ts'
 import { reconcileModel } from './model/reconcile.ts'
+import { openPoolClient } from './pool-client.ts'
+import { type QueueAnswers, QueueDesk } from './queue/desk.ts'
 import type { ControllerSettings } from './settings.ts'
+
+/** Whether this process, of several, is the one that works. */
+export type Leadership = Pick<Election, 'leading' | 'isLeading'>
 
 export type ControllerOptions = {
   readonly client: KubeClient
+  /** Absent: there is no other controller. */
+  readonly leadership?: Leadership | undefined
   readonly api: ApiClient
   readonly settings: ControllerSettings
   /** Only this namespace's jobs are looked after; absent means all. */
@@ -21,22 +33,36 @@ export type ControllerOptions = {
   readonly metrics: ControllerMetrics
   readonly clock: Clock
   readonly random: () => number
+  /** Unpredictable: for keys. */
+  readonly randomBytes: (length: number) => Uint8Array
   /** Told of every fault that is tried again. */
   readonly onError: (error: unknown, fields: object) => void
 }
 
 export type Controller = {
-  /** Every cache is complete: decisions are made from now on. */
+  /** Every cache is complete and this process leads: decisions are made from now on. */
   readonly started: () => Promise<void>
+  /** Every cache is complete: it works, or can begin at once when it is to lead. */
   readonly isReady: () => boolean
+  /** What it says about its queue; undefined while it does not lead. */
+  readonly queue: () => QueueAnswers | undefined
   /** Ends the running reconciles and the watches. Job pods go on. */
   readonly stop: () => Promise<void>
 }
 
-/** Starts the watches at once, and the work when all of them know their kind completely. */
-export function startController(options: ControllerOptions): Controller {
+const alone: Leadership = { leading: () => Promise.resolve(), isLeading: () => true }
+
+/**
+ * Starts the watches at once, and the work when all of them know their kind completely and this
+ * process leads. It writes nothing when it does not, or does no longer.
+ */
+export function startController(given: ControllerOptions): Controller {
+  const { leadership = alone } = given
+  const options = { ...given, client: guardWrites(given.client, leadership.isLeading) }
   const { client, clock, random, settings, metrics, onError } = options
+  metrics.leadingFrom(leadership.isLeading)
   const wired: { current?: Wired & Stoppable } = {}
+  let isStopped = false
   const watches = startCaches(
     {
       client,
@@ -52,23 +78,25 @@ export function startController(options: ControllerOptions): Controller {
     listenersOf(wired),
   )
   const start = async () => {
-    await watches.synced()
-    wired.current = wire(options, watches)
+    await Promise.all([watches.synced(), leadership.leading()])
+    if (!isStopped) wired.current = wire(options, watches)
   }
   const started = start()
   // Whoever stops a controller before it has started is not interested in that.
   started.catch(() => undefined)
   return {
     started: async () => await started,
-    isReady: () => watches.isSynced() && wired.current !== undefined,
+    isReady: () => watches.isSynced(),
+    queue: () => (leadership.isLeading() ? wired.current?.queueDesk : undefined),
     stop: async () => {
+      isStopped = true
       await watches.stop()
       await wired.current?.stop()
     },
   }
 }
 
-type Stoppable = { readonly stop: () => Promise<void> }
+type Stoppable = { readonly queueDesk: QueueDesk; readonly stop: () => Promise<void> }
 
 function wire(options: ControllerOptions, { caches }: RunningCaches): Wired & Stoppable {
   const { client, clock, random, metrics, onError } = options
@@ -79,20 +107,41 @@ function wire(options: ControllerOptions, { caches }: RunningCaches): Wired & St
     random,
     onError: (error) => onError(error, { part: 'events' }),
   })
+  const poolClient = openPoolClient({ kube: client, clock })
+  const admission: { board?: AdmissionBoard } = {}
+  const pools = registerModelPools({
+    parts: { ...options, caches, events },
+    poolClient,
+    startQueue: (name, work) => startQueue(options, name, work),
+    onChange: () => admission.board?.touch(),
+  })
   const generationJobs = registerGenerationJobs({
     parts: { ...options, caches, events },
+    pools,
+    poolClient,
+    random,
     startQueue: (work) => startQueue(options, 'generation-job', work),
-    onError: (error) => onError(error, { part: 'admission' }),
+    onError: (error, part) => onError(error, { part }),
   })
+  admission.board = generationJobs.board
   const queues = {
     'generation-job': generationJobs.queue,
+    'model-pool': pools.queue,
+    'pool-pod': pools.states.queue,
     model: startQueue(options, 'model', async (name) =>
-      reconcileModel({ client, caches, clock }, name),
+      reconcileModel({ client, caches, settings: options.settings, clock }, name),
     ),
     department: startQueue(options, 'department', async (name) =>
       reconcileDepartment({ client, caches, clock }, name),
     ),
   }
+  const queueDesk = new QueueDesk({
+    ...options,
+    caches,
+    board: generationJobs.board,
+    pools: pools.board,
+  })
+  queueDesk.learn()
   metrics.readFrom({
     queueDepth: (queue) => queues[queue].depth(),
     gpus: () => generationJobs.board.gpus(),
@@ -102,9 +151,14 @@ function wire(options: ControllerOptions, { caches }: RunningCaches): Wired & St
     caches,
     queues,
     board: generationJobs.board,
+    pools,
+    queueDesk,
     stop: async () => {
-      generationJobs.board.stop()
+      queueDesk.stop()
+      await pools.states.stop()
       await Promise.all(Object.values(queues).map(async (queue) => await queue.stop()))
+      await generationJobs.stop()
+      await poolClient.close()
       await events.close()
     },
   }
@@ -131,10 +185,12 @@ function startQueue(
 
 /** What changed before the work began was not listened to. */
 function enqueueAll(queues: Wired['queues'], caches: Wired['caches']): void {
-  const { generationJobs, models, departments } = caches
+  const { generationJobs, models, departments, modelPools, poolPods } = caches
   for (const { metadata } of generationJobs.list()) {
     queues['generation-job'].add(`${metadata.namespace}/${metadata.name}`)
   }
   for (const { metadata } of models.list()) queues.model.add(metadata.name)
   for (const { metadata } of departments.list()) queues.department.add(metadata.name)
+  for (const pool of modelPools.list()) queues['model-pool'].add(keyOf(pool))
+  for (const { metadata } of poolPods.list()) queues['pool-pod'].add(metadata.uid)
 }

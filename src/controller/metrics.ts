@@ -1,9 +1,10 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { ObservedRequest } from '../platform/kube/client.ts'
 import type { Reconciled } from '../platform/kube/work-queue.ts'
 import { countKubeRequests, measureReconciles } from '../platform/metrics/kube-metrics.ts'
+import type { EstimateVerdict } from './queue/estimate-verdict.ts'
 
-const queueNames = ['generation-job', 'model', 'department'] as const
+const queueNames = ['generation-job', 'model', 'department', 'model-pool', 'pool-pod'] as const
 export type QueueName = (typeof queueNames)[number]
 
 /** Read when the metrics are asked for. */
@@ -18,6 +19,9 @@ export type ControllerMetrics = {
   readonly reconcileFailed: (queue: QueueName) => void
   readonly watchFailed: () => void
   readonly jobEnded: (outcome: string) => void
+  readonly estimateJudged: (judged: EstimateVerdict) => void
+  readonly queueQuestion: (question: 'explain' | 'simulate' | 'other', status: number) => void
+  readonly leadingFrom: (isLeading: () => boolean) => void
   /** Connects the gauges once the parts that they read exist. */
   readonly readFrom: (gauges: ControllerGauges) => void
 }
@@ -59,8 +63,54 @@ export function createControllerMetrics(registry: Registry): ControllerMetrics {
     reconcileFailed: (queue) => failures.inc({ queue }),
     watchFailed: () => watchFailures.inc(),
     jobEnded: (outcome) => ended.inc({ outcome }),
+    estimateJudged: judgeEstimates(registry),
+    queueQuestion: countQuestions(registry),
+    leadingFrom: (isLeading) => declareLeading(registry, isLeading),
     readFrom: (gauges) => declareGauges(registry, gauges),
   }
+}
+
+/** Of each job of which somebody was told when it starts, the first such answer counts. */
+function judgeEstimates(registry: Registry): ControllerMetrics['estimateJudged'] {
+  const verdicts = new Counter({
+    name: 'atelier_estimates_total',
+    help:
+      'Estimated starts by what came: right is within 10 s or half of the estimated wait, ' +
+      'whichever is more; early and late jobs started before and after that.',
+    labelNames: ['verdict'],
+    registers: [registry],
+  })
+  const ratios = new Histogram({
+    name: 'atelier_estimate_error_ratio',
+    help: 'Real wait of a job over the first one that was estimated: 1 is exact, 2 twice as long.',
+    buckets: [0.1, 0.25, 0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 2, 4, 10],
+    registers: [registry],
+  })
+  return ({ verdict, ratio }) => {
+    verdicts.inc({ verdict })
+    if (ratio !== undefined) ratios.observe(ratio)
+  }
+}
+
+function countQuestions(registry: Registry): ControllerMetrics['queueQuestion'] {
+  const questions = new Counter({
+    name: 'atelier_queue_questions_total',
+    help: 'Questions of the api about the queue, by the status of the answer.',
+    labelNames: ['question', 'status'],
+    registers: [registry],
+  })
+  return (question, status) => questions.inc({ question, status: String(status) })
+}
+
+function declareLeading(registry: Registry, isLeading: () => boolean): void {
+  const leading = new Gauge({
+    name: 'atelier_controller_leading',
+    help: '1 in the process that decides and writes, 0 in one that stands by.',
+    registers: [registry],
+    collect: () => {
+      leading.set(isLeading() ? 1 : 0)
+    },
+  })
 }
 
 const readVerbs: readonly string[] = ['get', 'list', 'watch']

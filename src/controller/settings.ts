@@ -9,4 +9,20 @@ export type ControllerSettings = {
   readonly retryBaseMs: number
   /** Labels of the Nodes that may be used; empty means all. */
   readonly nodeSelector: Readonly<Record<string, string>>
+  readonly packs: PackSettings
+}
+
+/** Where packs of delivery Fetch come from and how much room they get. */
+export type PackSettings = {
+  /** Base of hf:// addresses. */
+  readonly huggingFaceUrl: string
+  /** Base of s3:// addresses, which are served path-style; absent: there is no s3://. */
+  readonly s3Url?: string | undefined
+  readonly s3Region: string
+  /** Bytes of the packs on one claim together; absent: as much as the volume holds. */
+  readonly cacheBytes?: number | undefined
+  /** Bytes of the packs that one pod fetches for itself. */
+  readonly scratchBytes: number
+  /** http:// to the machine's own addresses, for tests. */
+  readonly allowHttp: boolean
 }

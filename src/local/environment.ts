@@ -16,6 +16,7 @@ import {
   apiSpec,
   controllerSpec,
   imageMapText,
+  type ModelSources,
   nodeAgentSpec,
   type ProductSettings,
   urlOf,
@@ -107,6 +108,8 @@ export type AtelierOptions = Pick<Foundation, 'kubeconfigPath' | 'redisUrl'> & {
   readonly printMail: (line: string) => void
   /** Packs that come with the inference image. Default: those of the project. */
   readonly modelsFolder?: string
+  /** Only for tests. Default: Hugging Face itself, and no image that can be mounted. */
+  readonly modelSources?: ModelSources
   /** False only for tests that send thousands of requests. Default: true. */
   readonly rateLimits?: boolean
 }
@@ -201,7 +204,11 @@ async function prepare(
     rateLimits: options.rateLimits ?? true,
     compileCacheFolder: join(cacheFolder(), 'compiled'),
   }
-  const images = { compileCache: settings.compileCacheFolder, models: options.modelsFolder }
+  const images = {
+    compileCache: settings.compileCacheFolder,
+    models: options.modelsFolder,
+    mounted: options.modelSources?.imageFolders,
+  }
   await writeFile(settings.imageMapFile, imageMapText(images))
   return settings
 }
@@ -251,6 +258,7 @@ function usedPorts({ kubernetes, database, redis }: FoundationPlan): readonly Po
   return [
     ...(['api', 'apiInternal', 'apiMetrics', 'controllerMetrics', 'nodeAgentMetrics'] as const),
     'smtp',
+    'controllerQueue',
     ...(kubernetes === undefined
       ? []
       : (['kubernetes', 'etcd', 'controllers', 'scheduler'] as const)),

@@ -23,7 +23,7 @@ Starts Atelier on this machine and makes a first picture through the public REST
   --help           this text
 
 Environment variables: ATELIER_KUBECONFIG, MONGODB_URI and REDIS_URL use an existing part instead of
-starting one; ATELIER_PORT_BASE is the first of 13 ports in a row (default 8080); builds are kept in
+starting one; ATELIER_PORT_BASE is the first of 14 ports in a row (default 8080); builds are kept in
 ATELIER_CACHE_FOLDER (default ~/.cache/atelier).
 `
 

@@ -17,6 +17,7 @@ const purposes = {
   postgres: 'PostgreSQL under the MongoDB protocol',
   redis: 'Redis',
   smtp: 'the mail catcher',
+  controllerQueue: 'the controller’s answers about its queue',
 } as const
 
 export type PortName = keyof typeof purposes
@@ -77,6 +78,7 @@ function portsFrom(numberAt: (index: number) => number): Ports {
     postgres: numberAt(10),
     redis: numberAt(11),
     smtp: numberAt(12),
+    controllerQueue: numberAt(13),
   }
 }
 

@@ -1,5 +1,7 @@
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { podPaths } from '../shared/domain/pod-contract.ts'
+import { kubeletFolderOf } from './kubelet-files.ts'
 import type { Ports } from './ports.ts'
 import { projectFolder } from './project.ts'
 import { answersOk } from './ready.ts'
@@ -19,6 +21,14 @@ export const smallProcess = {
   environment: { MALLOC_ARENA_MAX: '2' },
 } as const
 
+/** What tests put in place of servers and registries. */
+export type ModelSources = {
+  /** With http, on this machine. */
+  readonly huggingFaceUrl: string
+  /** Folders by the reference of an image that is mounted. */
+  readonly imageFolders: Readonly<Record<string, string>>
+}
+
 /** What the three processes are told by their environment variables. */
 export type ProductSettings = ServiceAccountFiles & {
   readonly ports: Ports
@@ -33,6 +43,7 @@ export type ProductSettings = ServiceAccountFiles & {
   readonly imageMapFile: string
   readonly nodes: { readonly count: number; readonly gpus: number }
   readonly rateLimits: boolean
+  readonly modelSources?: ModelSources | undefined
   /** Node keeps compiled code here, which makes later starts and job pods faster. */
   readonly compileCacheFolder: string
 }
@@ -53,6 +64,7 @@ export function apiSpec(settings: ProductSettings): ProcessSpec {
       ATELIER_SMTP_URL: settings.smtpUrl,
       ATELIER_MAIL_FROM: 'Atelier <atelier@localhost>',
       KUBECONFIG: settings.apiKubeconfig,
+      ATELIER_CONTROLLER_TOKEN_FILE: settings.apiControllerToken,
       ATELIER_OBJECTS_FOLDER: settings.objectsFolder,
       ATELIER_SECRETS_FOLDER: settings.secretsFolder,
       ATELIER_DEMO_ACCOUNTS_FILE: settings.demoAccountsFile,
@@ -62,17 +74,26 @@ export function apiSpec(settings: ProductSettings): ProcessSpec {
 }
 
 export function controllerSpec(settings: ProductSettings): ProcessSpec {
-  const { ports } = settings
+  const { ports, modelSources } = settings
   return processSpec('controller', settings, {
     metricsPort: ports.controllerMetrics,
     environment: {
       KUBECONFIG: settings.controllerKubeconfig,
       ATELIER_API_INTERNAL_URL: urlOf(ports.apiInternal),
       ATELIER_INTERNAL_TOKEN_FILE: settings.controllerInternalToken,
+      ATELIER_CONTROLLER_LISTEN: addressOf(ports.controllerQueue),
       ATELIER_INFERENCE_IMAGE: inferenceImage,
       ATELIER_POD_API_URL: urlOf(ports.apiInternal),
+      // Only one process at a time can listen there, so whoever had this name before has ended.
+      ATELIER_POD_NAME: `${hostname()}-${ports.controllerMetrics}`,
+      // Nobody else waits for it, and a busy machine must not end the environment.
+      ATELIER_LEASE_SECONDS: '30',
       // The simulated GPUs are counted by the scheduler like real ones.
       ATELIER_ALLOW_CPU: 'false',
+      ...(modelSources && {
+        ATELIER_MODEL_HUGGING_FACE_URL: modelSources.huggingFaceUrl,
+        ATELIER_MODEL_ALLOW_HTTP: 'true',
+      }),
     },
   })
 }
@@ -86,6 +107,7 @@ export function nodeAgentSpec(settings: ProductSettings): ProcessSpec {
       ATELIER_NODE_COUNT: String(nodes.count),
       ATELIER_NODE_GPUS: String(nodes.gpus),
       ATELIER_NODE_FOLDER: settings.nodeFolder,
+      ATELIER_NODE_KUBELET_FOLDER: kubeletFolderOf(settings.adminKubeconfig) ?? '',
       ATELIER_IMAGE_MAP: settings.imageMapFile,
     },
   })
@@ -96,8 +118,13 @@ export function imageMapText(folders: {
   readonly compileCache: string
   /** Stands for the folder of embedded models; absent: the project's own. */
   readonly models?: string | undefined
+  readonly mounted?: ModelSources['imageFolders'] | undefined
 }): string {
+  const mounted = Object.entries(folders.mounted ?? {}).map(([image, folder]) => {
+    return [image, { folder }]
+  })
   const images = {
+    ...Object.fromEntries(mounted),
     paths: { [podPaths.embeddedModels]: folders.models ?? join(projectFolder, 'models') },
     [inferenceImage]: {
       command: [process.execPath, join(projectFolder, 'src/inference/main.ts')],

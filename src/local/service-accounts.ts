@@ -3,7 +3,12 @@ import { sleep } from '../platform/clock/sleep.ts'
 import { type KubeClient, scopedClient } from '../platform/kube/client.ts'
 import { type KubeAccess, readKubeconfig } from '../platform/kube/kubeconfig.ts'
 import { requestToken } from '../platform/kube/tokens.ts'
-import { internalAudience, serviceAccounts, systemNamespace } from '../shared/names.ts'
+import {
+  controllerAudience,
+  internalAudience,
+  serviceAccounts,
+  systemNamespace,
+} from '../shared/names.ts'
 import { writeSecretFile } from './files.ts'
 import { kubeconfigText } from './kubeconfig-text.ts'
 
@@ -13,6 +18,8 @@ export type ServiceAccountFiles = {
   readonly controllerKubeconfig: string
   /** The controller's token for the api's internal port. */
   readonly controllerInternalToken: string
+  /** The api's token for the controller that leads. */
+  readonly apiControllerToken: string
 }
 
 const tokenSeconds = 3600
@@ -49,6 +56,11 @@ export async function keepServiceAccountFiles(
       serviceAccount: serviceAccounts.controller,
       audiences: [internalAudience],
     },
+    {
+      path: join(folder, 'api-controller.token'),
+      serviceAccount: serviceAccounts.api,
+      audiences: [controllerAudience],
+    },
   ]
   const scoped = scopedClient(client, { signal })
   await writeTokens(scoped, files)
@@ -58,6 +70,7 @@ export async function keepServiceAccountFiles(
     apiKubeconfig: await writeKubeconfig(folder, 'api', access),
     controllerKubeconfig: await writeKubeconfig(folder, 'controller', access),
     controllerInternalToken: join(folder, 'controller-internal.token'),
+    apiControllerToken: join(folder, 'api-controller.token'),
   }
 }
 

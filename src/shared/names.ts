@@ -17,17 +17,36 @@ export const serviceAccounts = {
 /** Audience of the projected tokens with which the controller and pods call the internal port. */
 export const internalAudience = 'internal.atelier.dev'
 
+/** Audience of the projected token with which the api asks the controller that leads. */
+export const controllerAudience = 'controller.atelier.dev'
+
+/** The Lease, in the system namespace, that says which controller leads. */
+export const controllerLease = 'atelier-controller'
+
 export const labels = {
   department: 'atelier.dev/department',
   installation: 'atelier.dev/installation',
   jobUid: 'atelier.dev/job-uid',
   attempt: 'atelier.dev/attempt',
   simulatedGpu: 'atelier.dev/simulated-gpu',
+  /** ModelPool of a Deployment and its pods. */
+  pool: 'atelier.dev/pool',
 } as const
 
 export const annotations = {
   jobId: 'atelier.dev/job-id',
+  /** `true` on a ModelPool: its pods finish what they have, and no other ones are made. */
+  stop: 'atelier.dev/stop',
+  /** Digest of what the controller wants of a Deployment, to notice when that changes. */
+  shape: 'atelier.dev/shape',
+  /** Of Kubernetes: when a ReplicaSet shrinks, pods with the smallest number go first. */
+  podDeletionCost: 'controller.kubernetes.io/pod-deletion-cost',
+  /** Of the controllers' Lease: where the leader's HTTP is found. */
+  leaderAddress: 'atelier.dev/address',
 } as const
+
+/** Type of the Secrets with the keys by which the controller and pool pods know each other. */
+export const poolKeySecretType = 'atelier.dev/pool-key'
 
 export const taints = {
   gpu: 'nvidia.com/gpu',

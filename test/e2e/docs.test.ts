@@ -106,6 +106,7 @@ test('every line of docs/rest.md works as written and yields a picture', async (
     expect(picture.subarray(1, 4).toString('latin1')).toBe('PNG')
   }
   expect(stdout).toContain('hole-in-metal')
+  expect(stdout).toContain('"startsKnown":true')
   expect(stdout).toContain('"path":"/parameters/width"')
 })
 

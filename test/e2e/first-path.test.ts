@@ -119,6 +119,19 @@ describe('a job applied with kubectl', () => {
     expect(job?.owner).toEqual({ department: 'vision' })
   })
 
+  test('can be looked into: every Node serves the logs of its pods', async () => {
+    const query = 'jsonpath={.items[*].status.daemonEndpoints.kubeletEndpoint.Port}'
+    const { stdout } = await atelier.kubectl([
+      'get',
+      'nodes',
+      '-l',
+      'atelier.dev/process-node',
+      '-o',
+      query,
+    ])
+    expect(stdout).toMatch(/^[1-9]\d+( [1-9]\d+)*$/)
+  })
+
   test('is refused in the namespace of another department', async () => {
     const place = { namespace: 'assembly', department: 'vision', name: 'foreign' }
     const refused = await atelier.kubectl(['apply', '-f', '-'], sample(place))

@@ -52,7 +52,7 @@ export type TestAtelier = Atelier & {
  */
 export async function startTestAtelier(
   environment: TestEnvironment,
-  options: Pick<AtelierOptions, 'nodes' | 'modelsFolder' | 'rateLimits'> = {},
+  options: Pick<AtelierOptions, 'nodes' | 'modelsFolder' | 'modelSources' | 'rateLimits'> = {},
 ): Promise<TestAtelier> {
   const folder = await mkdtemp(join(tmpdir(), 'atelier-e2e-'))
   const record = await openRunRecord(join(folder, 'run.json'))

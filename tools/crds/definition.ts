@@ -32,7 +32,7 @@ function versionOf(kind: Kind) {
     name: apiVersion,
     served: true,
     storage: true,
-    subresources: { status: {} },
+    subresources: { status: {}, ...(kind.scale === undefined ? {} : { scale: kind.scale }) },
     additionalPrinterColumns: kind.columns.map(printerColumn),
     selectableFields: kind.selectable.map((jsonPath) => ({ jsonPath })),
     schema: { openAPIV3Schema: rootSchema(kind) },

@@ -6,6 +6,7 @@ import {
 } from '../../src/shared/crd/department.ts'
 import { generationJobRules } from '../../src/shared/crd/generation-job-rules.ts'
 import { generationJobSpec, generationJobStatus } from '../../src/shared/crd/generation-job.ts'
+import { modelPoolRules, modelPoolSpec, modelPoolStatus } from '../../src/shared/crd/model-pool.ts'
 import { modelRules } from '../../src/shared/crd/model-rules.ts'
 import { type ModelSpec, modelSpec, modelStatus } from '../../src/shared/crd/model.ts'
 import type { RulesByPlace } from '../../src/shared/crd/rules.ts'
@@ -33,6 +34,12 @@ export type Kind = {
   readonly columns: readonly Column[]
   /** Fields that `--field-selector` may name. */
   readonly selectable: readonly string[]
+  /** Serves `/scale`, for `kubectl scale` and autoscalers. */
+  readonly scale?: {
+    readonly specReplicasPath: string
+    readonly statusReplicasPath: string
+    readonly labelSelectorPath: string
+  }
 }
 
 /** Picked by type, never by place: a list of conditions has no order. */
@@ -141,4 +148,41 @@ const department: Kind = {
   selectable: ['.spec.namespace'],
 }
 
-export const kinds: readonly Kind[] = [generationJob, model, department]
+const modelPool: Kind = {
+  kind: 'ModelPool',
+  plural: 'modelpools',
+  shortName: 'atpool',
+  scope: 'Namespaced',
+  description: 'Warm pods for some models, which take jobs without the time to start.',
+  spec: modelPoolSpec,
+  status: modelPoolStatus,
+  rules: modelPoolRules,
+  lists: {
+    'spec.models': { key: 'name' },
+    'spec.gpu.products': 'set',
+    'status.conditions': { key: 'type' },
+  },
+  columns: [
+    specColumn('Models', 'models'),
+    { name: 'Min', type: 'integer', jsonPath: '.spec.minReplicas' },
+    { name: 'Max', type: 'integer', jsonPath: '.spec.maxReplicas' },
+    { name: 'Pods', type: 'integer', jsonPath: '.status.replicas' },
+    { name: 'Ready', type: 'integer', jsonPath: '.status.readyReplicas' },
+    conditionColumn('Status', 'Ready', 'reason'),
+    wide(conditionColumn('Usable', 'Ready', 'status')),
+    wide({ name: 'Replicas', type: 'integer', jsonPath: '.spec.replicas' }),
+    wide({ name: 'Slots', type: 'integer', jsonPath: '.spec.slots' }),
+    wide({ name: 'GPUs', type: 'integer', jsonPath: '.spec.gpu.count' }),
+    wide(specColumn('Sharing', 'gpu.sharing')),
+    wide({ name: 'Idle-Seconds', type: 'integer', jsonPath: '.spec.idleSeconds' }),
+    age,
+  ],
+  selectable: [],
+  scale: {
+    specReplicasPath: '.spec.replicas',
+    statusReplicasPath: '.status.replicas',
+    labelSelectorPath: '.status.selector',
+  },
+}
+
+export const kinds: readonly Kind[] = [generationJob, model, department, modelPool]

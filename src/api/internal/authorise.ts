@@ -1,6 +1,7 @@
 import { isNotFound } from '../../platform/kube/errors.ts'
-import type { GenerationJob } from '../../shared/crd/generation-job.ts'
+import type { GenerationJob, GenerationJobStatus } from '../../shared/crd/generation-job.ts'
 import { AppError } from '../../shared/errors.ts'
+import { jobsNamespace } from '../../shared/names.ts'
 import type { AttemptRef } from '../features/jobs/attempts.ts'
 import type { JobRow } from '../features/jobs/row.ts'
 import type { Identity } from './identity.ts'
@@ -8,7 +9,7 @@ import type { Identity } from './identity.ts'
 export type AuthoriseDeps = {
   /** From the cache: jobs with this id. */
   readonly jobsById: (jobId: string) => readonly GenerationJob[]
-  /** From the cache: jobs whose current attempt runs in this pod. */
+  /** From the cache: the job whose current attempt has this pod for itself. */
   readonly jobsByPod: (podUID: string) => readonly GenerationJob[]
   /** One live read; throws what the API server answers. */
   readonly readJob: (ref: { namespace: string; name: string }) => Promise<GenerationJob>
@@ -44,17 +45,29 @@ export async function requireCurrentPod(
 }
 
 type Pod = Identity & { readonly kind: 'JobPod' }
+type Attempt = NonNullable<GenerationJobStatus['attempt']>
 type Verdict = 'Current' | 'Fenced' | 'Foreign' | 'NotYet'
 
 function judge(job: GenerationJob, pod: Pod, attempt: number): Verdict {
-  if (job.metadata.namespace !== pod.namespace) return 'Foreign'
   const current = job.status?.attempt
+  if (!mayComeFrom(pod, job.metadata.namespace, current)) return 'Foreign'
   if (current === undefined || current.number < attempt) return 'NotYet'
   if (current.number > attempt) return 'Fenced'
   if (current.podUID === undefined || current.podUID === '') return 'NotYet'
   return current.podUID === pod.podUID ? 'Current' : 'Foreign'
 }
 
+/**
+ * A pod serves jobs of its own namespace. Only those of the platform's pools may serve others, in
+ * slots: what is not known yet may still become that.
+ */
+function mayComeFrom(pod: Pod, namespace: string | undefined, current: Attempt | undefined) {
+  if (pod.namespace === namespace) return true
+  if (pod.namespace !== jobsNamespace) return false
+  return current?.podUID !== pod.podUID || current.pool !== undefined
+}
+
+/** A pod of a pool has no job for itself, so nothing is known about it here. */
 function runsElsewhere(deps: AuthoriseDeps, { podUID }: Pod, { jobId }: AttemptRef): boolean {
   return deps.jobsByPod(podUID).some(({ spec, metadata }) => (spec.jobId ?? metadata.uid) !== jobId)
 }
@@ -82,7 +95,7 @@ async function readLive(deps: AuthoriseDeps, row: JobRow): Promise<GenerationJob
 
 /** A deleted job's last pod may still hand in what it has: the job is settled from its report. */
 function judgeDeleted({ resource, attempt }: JobRow, pod: Pod, number: number): Verdict {
-  if (resource.namespace !== pod.namespace) return 'Foreign'
+  if (![resource.namespace, jobsNamespace].includes(pod.namespace)) return 'Foreign'
   if (attempt === null || attempt.podUID === null) return 'NotYet'
   if (attempt.number !== number) return 'Fenced'
   return attempt.podUID === pod.podUID ? 'Current' : 'Foreign'

@@ -14,7 +14,7 @@ import type { OpenStreams, StreamSeat } from './open-streams.ts'
 import { type AccessParts, findAccessEnd } from './socket-access.ts'
 
 export type WatchParts = {
-  readonly jobs: Pick<JobService, 'get'>
+  readonly jobs: Pick<JobService, 'snapshot'>
   readonly events: JobEvents
   readonly streams: OpenStreams
   readonly clock: Clock
@@ -47,13 +47,13 @@ export function createJobWatch(deps: WatchParts): JobWatch {
       // No event tells what changed before we listened, or while Redis was away.
       const end = await findAccessEnd(access, caller)
       if (end !== null) seat.end(end)
-      return await jobs.get(caller, jobId)
+      return await jobs.snapshot(caller, jobId)
     }
     return { seat, snapshots: streamJob({ ...parts, read, inbox, signal }) }
   }
   return {
     stream: async (signedIn, jobId) => {
-      await jobs.get(signedIn.caller, jobId)
+      await jobs.snapshot(signedIn.caller, jobId)
       const { seat, snapshots } = watch(signedIn, jobId, Number.MAX_SAFE_INTEGER)
       return streams.toBody(seat, toFrames(snapshots))
     },

@@ -2,20 +2,16 @@ import type { KubeClient } from '../../platform/kube/client.ts'
 import { isAlreadyExists, isConflict, isNotFound } from '../../platform/kube/errors.ts'
 import type { EventRecorder } from '../../platform/kube/events.ts'
 import { createObject, deleteObject, getObject, patchStatus } from '../../platform/kube/objects.ts'
-import {
-  generationJobs,
-  jobs,
-  keyOf,
-  serviceAccounts as serviceAccountKind,
-} from '../../platform/kube/resources.ts'
+import { generationJobs, jobs, keyOf } from '../../platform/kube/resources.ts'
 import { unreachable } from '../../shared/assert.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import { AppError } from '../../shared/errors.ts'
-import { serviceAccounts } from '../../shared/names.ts'
+import { ensureJobAccount } from '../job-account.ts'
 import type { ControllerSettings } from '../settings.ts'
 import type { Action } from './decision.ts'
 import { attemptJob } from './job.ts'
 import { attemptJobName } from './names.ts'
+import type { PoolAssignments } from './pool-assignments.ts'
 import { controllerOf } from './views.ts'
 import type { WrittenVersions } from './written-versions.ts'
 
@@ -24,6 +20,7 @@ export type ActParts = {
   readonly events: EventRecorder
   readonly settings: ControllerSettings
   readonly written: WrittenVersions
+  readonly assignments: PoolAssignments
 }
 
 /** Does one step. Repeating it, or finding it done already, is success. */
@@ -35,6 +32,10 @@ export async function act(parts: ActParts, job: GenerationJob, action: Action): 
       return await writeStatus(parts, job, action.patch)
     case 'DeleteAttempt':
       return await deleteAttempt(parts, job, action)
+    case 'Assign':
+      return parts.assignments.assign(keyOf(job), action.assignment)
+    case 'CancelAssignment':
+      return parts.assignments.cancel(keyOf(job), action.assignment)
     case 'DeleteJob':
       return await deleteJob(parts, job)
     case 'RecordEvent':
@@ -48,7 +49,7 @@ type CreateAttempt = Extract<Action, { kind: 'CreateAttempt' }>
 
 async function createAttempt(parts: ActParts, action: CreateAttempt): Promise<void> {
   const { client, settings } = parts
-  await ensureServiceAccount(client, action.job)
+  await ensureJobAccount(client, action.job.metadata.namespace)
   try {
     await createObject(client, jobs, attemptJob({ ...action, settings }))
   } catch (error) {
@@ -65,32 +66,6 @@ async function checkOwner(client: KubeClient, { job, number }: CreateAttempt): P
   if (controllerOf(existing)?.uid === uid) return
   const message = `Job ${namespace}/${name} exists but does not belong to this GenerationJob`
   throw new AppError('platform.misconfigured', message)
-}
-
-/** Pods cannot be created without it; it has no rights and mounts no token by itself. */
-async function ensureServiceAccount(client: KubeClient, job: GenerationJob): Promise<void> {
-  const { namespace } = job.metadata
-  const ref = { namespace, name: serviceAccounts.job }
-  try {
-    await getObject(client, serviceAccountKind, ref)
-  } catch (error) {
-    if (!isNotFound(error)) throw error
-    await createServiceAccount(client, ref)
-  }
-}
-
-async function createServiceAccount(
-  client: KubeClient,
-  metadata: { readonly namespace: string | undefined; readonly name: string },
-): Promise<void> {
-  try {
-    await createObject(client, serviceAccountKind, {
-      metadata,
-      automountServiceAccountToken: false,
-    })
-  } catch (error) {
-    if (!isAlreadyExists(error)) throw error
-  }
 }
 
 async function writeStatus(parts: ActParts, job: GenerationJob, patch: object): Promise<void> {

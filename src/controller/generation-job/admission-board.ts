@@ -1,45 +1,47 @@
 import { keyOf } from '../../platform/kube/resources.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
+import { type Admission, admit } from '../../shared/domain/admission/admit.ts'
 import {
   type AdmissionInput,
+  defaultAdmissionSettings,
   type Place,
-  planAdmission,
-  type RunningAttempt,
-} from '../../shared/domain/admission/plan.ts'
-import type { Resources } from '../../shared/domain/admission/resources.ts'
+  type Turns,
+} from '../../shared/domain/admission/input.ts'
+import { fitsSomeNode } from '../../shared/domain/admission/nodes.ts'
+import type { Candidate } from '../../shared/domain/admission/queue.ts'
 import { type Caches, indexKeys } from '../caches.ts'
-import { REPLAN_MS, REPLAN_SHARE, RESERVATION_MS } from '../limits.ts'
-import {
-  attemptId,
-  type CandidateFacts,
-  viewCandidate,
-  viewNodes,
-  viewRunning,
-} from './admission-input.ts'
+import { RECHECK_MAX_MS, REPLAN_MS, REPLAN_SHARE } from '../limits.ts'
+import type { PoolBoard } from '../model-pool/pool-board.ts'
+import { type CandidateFacts, viewCandidate } from './admission-input.ts'
+import { Candidates } from './candidates.ts'
+import { ClusterView, type GpuCount } from './cluster-view.ts'
+import { isReserved } from './eligibility.ts'
 import type { HoldMemory } from './hold-memory.ts'
-import { attemptJobName } from './names.ts'
+import type { JobPlace } from './observed.ts'
+import { PastRuns } from './past-runs.ts'
+import { PlaceReservations, type ReservedPlace } from './place-reservations.ts'
+import { demandOf } from './pool-demand.ts'
 
 export type AdmissionBoardOptions = {
   readonly caches: Caches
   readonly holds: HoldMemory
+  readonly pools: Pick<
+    PoolBoard,
+    'views' | 'podOf' | 'occupants' | 'assign' | 'release' | 'setDemand'
+  >
   readonly allowCpu: boolean
   readonly clock: Clock
-  /** Called for each job that has got a place, or cannot ever get one any more. */
+  /** Called for each job that has got a place, or of which it is known no more that it never will. */
   readonly wake: (key: string) => void
   readonly onError: (error: unknown) => void
 }
 
-export type GpuCount = { readonly total: number; readonly used: number }
+/** An attempt that is about to start in the place that it was given. */
+export type NewAttempt = { readonly number: number; readonly place: ReservedPlace }
 
-type Reservation = {
-  readonly job: GenerationJob
-  readonly number: number
-  readonly request: Resources
-  readonly untilMs: number
-}
-
-const waiting: Place = { kind: 'Queued', cause: 'Turn' }
+const onNode: JobPlace = { kind: 'Node' }
+const waiting: JobPlace = { kind: 'Queued', cause: 'Turn' }
 
 /**
  * The one place where GPUs are given away. It plans for all jobs at once from the caches, plus
@@ -47,77 +49,187 @@ const waiting: Place = { kind: 'Queued', cause: 'Turn' }
  */
 export class AdmissionBoard {
   readonly #options: AdmissionBoardOptions
-  readonly #reserved = new Map<string, Reservation>()
-  /** Jobs whose reconcile failed: they stand aside until they ask again. */
-  #aside: Set<string> = new Set()
+  readonly #candidates: Candidates
+  readonly #reservations: PlaceReservations
+  readonly #cluster: ClusterView
+  readonly #past = new PastRuns()
+  /** Jobs that nothing there is could ever run, as they were told. */
+  readonly #hopeless = new Set<string>()
   #places: ReadonlyMap<string, Place> = new Map()
-  /** How long the last plan took: a deep queue is planned less often. */
+  #turns: Turns = new Map()
+  #plannedMs = -Infinity
+  /** How long the last plan took: a large cluster is planned less often. */
   #costMs = 0
   #timer: NodeJS.Timeout | undefined
+  #recheck: NodeJS.Timeout | undefined
 
   constructor(options: AdmissionBoardOptions) {
     this.#options = options
+    this.#candidates = new Candidates(options)
+    this.#reservations = new PlaceReservations(options)
+    this.#cluster = new ClusterView({ ...options, reservations: this.#reservations })
+  }
+
+  /** The job with this key, or an attempt of it, or what the api says of its hold, has changed. */
+  noteJob(key: string): void {
+    this.#candidates.note(key)
+    this.touch()
+  }
+
+  noteModel(name: string): void {
+    this.#candidates.noteModel(name)
+    this.touch()
+  }
+
+  noteNodes(): void {
+    this.#cluster.noteNodes()
+    this.touch()
   }
 
   /** Something that matters changed: plan again soon, once for many changes. */
   touch(): void {
-    this.#timer ??= setTimeout(
-      () => this.#guarded(() => this.#plan()),
-      Math.max(REPLAN_MS, this.#costMs * REPLAN_SHARE),
-    )
+    this.#timer ??= setTimeout(() => this.#planSafely(), Math.max(REPLAN_MS, this.#pauseMs()))
   }
 
-  placeOf(job: GenerationJob): Place {
+  /** Where the next attempt of the job may start now. */
+  placeOf(job: GenerationJob): JobPlace {
     const { uid } = job.metadata
-    if (this.#reservationOf(uid) !== undefined) return { kind: 'Admitted' }
-    if (viewCandidate(this.#options.caches, job, this.#facts()) === undefined) return waiting
-    // A plan of some moments ago still holds: what it gave away fits, and the next one wakes.
-    const isUnplanned = this.#aside.delete(uid) || !this.#places.has(uid)
-    if (isUnplanned) this.#plan()
-    return this.#places.get(uid) ?? waiting
+    const reservation = this.#reservations.of(uid)
+    if (reservation !== undefined) return reservation.place.kind === 'Node' ? onNode : waiting
+    const candidate = this.#candidates.ask(job, this.#facts())
+    if (candidate === undefined) return waiting
+    if (this.#candidates.isFresh(uid)) this.#planForOne()
+    return this.#resolve(candidate)
   }
 
-  /** Counts the attempt as running from now on, before any cache shows it. */
-  reserve(job: GenerationJob, attempt: Pick<Reservation, 'number' | 'request'>): void {
-    const untilMs = this.#options.clock.nowMs() + RESERVATION_MS
-    this.#reserved.set(job.metadata.uid, { ...attempt, job, untilMs })
+  /**
+   * Counts the attempt as running from now on, before any cache shows it. False when its slot is
+   * gone. To be called in the turn in which its place was asked for.
+   */
+  reserve(job: GenerationJob, { number, place }: NewAttempt): boolean {
+    const { uid } = job.metadata
+    if (place.kind === 'Slot' && !this.#takeSlot(job, { number, pod: place.podUID })) {
+      this.touch()
+      return false
+    }
+    this.#reservations.add(job, { number, place })
+    this.#candidates.queue.remove(uid)
+    return true
   }
 
-  /** The attempt could not be created: others may have its GPUs until the job asks again. */
-  release(uid: string): void {
-    this.#reserved.delete(uid)
-    this.standAside(uid)
+  /** The attempt could not be created: others may have its place until the job asks again. */
+  release(job: GenerationJob): void {
+    const { uid } = job.metadata
+    const attempt = this.#reservations.remove(uid)
+    if (attempt !== undefined) this.#options.pools.release({ uid, attempt })
+    this.standAside(job)
   }
 
   /** Whatever is wrong with the job, it must not keep those behind it waiting. */
-  standAside(uid: string): void {
-    this.#aside.add(uid)
+  standAside(job: GenerationJob): void {
+    this.#candidates.standAside(job)
     this.touch()
   }
 
-  /** GPUs of all known Nodes, and those that attempts use. */
   gpus(): GpuCount {
-    const nodes = viewNodes(this.#options.caches)
-    const total = nodes.reduce((sum, { allocatable }) => sum + allocatable.gpus, 0)
-    const used = this.#running().reduce((sum, { request }) => sum + request.gpus, 0)
-    return { total, used }
+    return this.#cluster.gpus()
+  }
+
+  /** Of all known Nodes, also of those that are down. */
+  totalGpus(): number {
+    return this.#cluster.totalGpus
+  }
+
+  /** The cluster and its queue as they are now, for whoever explains or forecasts. */
+  admissionInput(): AdmissionInput {
+    this.#candidates.refresh(this.#facts())
+    return this.#input()
+  }
+
+  /** How admission would see a job that nobody has created. */
+  candidateOf(job: GenerationJob): Candidate | undefined {
+    return viewCandidate(this.#options.caches, job, this.#facts())
   }
 
   stop(): void {
     clearTimeout(this.#timer)
+    clearTimeout(this.#recheck)
+  }
+
+  #takeSlot(job: GenerationJob, { number, pod }: { number: number; pod: string }): boolean {
+    const { uid } = job.metadata
+    const { name: model } = job.spec.modelRef
+    return this.#options.pools.assign({ pod, uid, attempt: number, model })
+  }
+
+  #pauseMs(): number {
+    return this.#costMs * REPLAN_SHARE
+  }
+
+  /** A job that has just come need not wait for a timer, unless planning is all that is done. */
+  #planForOne(): void {
+    const { clock } = this.#options
+    if (clock.nowMs() - this.#plannedMs < this.#pauseMs()) this.touch()
+    else this.#plan()
+  }
+
+  #planSafely(): void {
+    try {
+      this.#plan()
+    } catch (error) {
+      this.#options.onError(error)
+    }
   }
 
   #plan(): void {
     const { clock } = this.#options
-    clearTimeout(this.#timer)
+    this.stop()
     this.#timer = undefined
     const startMs = clock.nowMs()
+    for (const job of this.#reservations.ended()) this.#candidates.note(keyOf(job))
+    this.#past.learnOnce(this.#options.caches)
+    this.#candidates.refresh(this.#facts())
+    const input = this.#input()
+    this.#past.note(input.running, startMs)
+    this.#take({ ...input, use: this.#past.use })
+    this.#plannedMs = clock.nowMs()
+    this.#costMs = this.#plannedMs - startMs
+  }
+
+  #take(input: AdmissionInput): void {
+    const admission = admit(input)
     const before = this.#places
-    this.#places = planAdmission(this.#input())
-    this.#costMs = clock.nowMs() - startMs
-    for (const [uid, place] of this.#places) {
-      if (matters(before.get(uid), place)) this.#wake(uid)
+    this.#places = new Map(admission.starts.map(({ job, place }) => [job.uid, place]))
+    this.#turns = admission.turns
+    this.#candidates.notePlanned()
+    for (const uid of this.#places.keys()) {
+      if (!before.has(uid)) this.#wake(uid)
     }
+    this.#wakeHopeful(input)
+    this.#tellDemand(input)
+    this.#scheduleRecheck(admission)
+  }
+
+  /** What the message of a job says of it must not stay when it is true no more. */
+  #wakeHopeful(input: AdmissionInput): void {
+    for (const uid of this.#hopeless) {
+      const job = input.queue.get(uid)
+      if (job !== undefined && this.#hopelessness(job) !== undefined) continue
+      this.#hopeless.delete(uid)
+      if (job !== undefined) this.#wake(uid)
+    }
+  }
+
+  #tellDemand(input: AdmissionInput): void {
+    const starting = new Set(this.#places.keys())
+    const expectedSeconds = (model: string) => this.#past.expectedSeconds(model)
+    this.#options.pools.setDemand(demandOf({ ...input, starting, expectedSeconds }))
+  }
+
+  #scheduleRecheck({ recheckAtMs }: Admission): void {
+    if (recheckAtMs === undefined) return
+    const delayMs = Math.min(RECHECK_MAX_MS, recheckAtMs - this.#options.clock.nowMs())
+    this.#recheck = setTimeout(() => this.touch(), Math.max(REPLAN_MS, delayMs))
   }
 
   #wake(uid: string): void {
@@ -125,71 +237,60 @@ export class AdmissionBoard {
     for (const job of caches.generationJobs.listIndexed(indexKeys.uid(uid))) wake(keyOf(job))
   }
 
-  #input(): AdmissionInput {
-    const { caches } = this.#options
-    const facts = this.#facts()
-    const jobs = caches.generationJobs
-      .listIndexed(indexKeys.open)
-      .filter(({ metadata }) => this.#reservationOf(metadata.uid) === undefined)
-    const aside = jobs.filter(({ metadata }) => this.#aside.has(metadata.uid))
-    this.#aside = new Set(aside.map(({ metadata }) => metadata.uid))
+  /** A plan of some moments ago still holds: what it gave away fits, and the next one wakes. */
+  #resolve(candidate: Candidate): JobPlace {
+    const place = this.#places.get(candidate.uid)
+    if (place?.kind === 'Node') return onNode
+    if (place?.kind === 'Slot') return this.#slotIn(place.pod)
+    const cause = this.#hopelessness(candidate)
+    if (cause === undefined) return waiting
+    this.#hopeless.add(candidate.uid)
+    return { kind: 'Queued', cause }
+  }
+
+  #slotIn(podUID: string): JobPlace {
+    const found = this.#options.pools.podOf(podUID)
+    const { ip, nodeName, state } = found ?? {}
+    if (found === undefined || ip === undefined || state === undefined) {
+      this.touch()
+      return waiting
+    }
+    const { namespace, pool, name: podName } = found
+    const { runner } = state
     return {
-      nodes: viewNodes(caches),
-      running: this.#running(),
-      candidates: jobs
-        .filter((job) => !aside.includes(job))
-        .flatMap((job) => this.#guarded(() => viewCandidate(caches, job, facts)) ?? []),
+      kind: 'Slot',
+      slot: { pod: { namespace, pool, ip }, podName, podUID, nodeName, runner },
     }
   }
 
-  /** One object that cannot be understood must not stop the queue. */
-  #guarded<T>(work: () => T): T | undefined {
-    try {
-      return work()
-    } catch (error) {
-      this.#options.onError(error)
-      return undefined
+  #hopelessness(job: Candidate): 'TooLarge' | 'NoPool' | undefined {
+    if (job.pools.length > 0) return undefined
+    if (job.execution === 'Pooled') return 'NoPool'
+    return fitsSomeNode(job.request, this.#cluster.nodes) ? undefined : 'TooLarge'
+  }
+
+  #input(): AdmissionInput {
+    return {
+      ...this.#cluster.read(),
+      queue: this.#candidates.queue,
+      use: this.#past.use,
+      turns: this.#turns,
+      settings: defaultAdmissionSettings,
     }
   }
 
   #facts(): CandidateFacts {
-    const { allowCpu, caches, clock, holds } = this.#options
+    const { allowCpu, clock, holds } = this.#options
     return {
       allowCpu,
-      clusterGpus: viewNodes(caches).reduce((sum, { allocatable }) => sum + allocatable.gpus, 0),
+      clusterGpus: this.#cluster.totalGpus,
       nowMs: clock.nowMs(),
-      mayBeHeld: (job) => holds.mayBeHeld(job),
+      offers: this.#cluster.offers(),
+      mayStart: (job) => {
+        const { uid } = job.metadata
+        if (this.#reservations.of(uid) !== undefined) return false
+        return isReserved(job) || holds.mayBeHeld({ key: keyOf(job), uid })
+      },
     }
   }
-
-  #running(): readonly RunningAttempt[] {
-    const seen = viewRunning(this.#options.caches)
-    const unseen = [...this.#reserved.keys()].flatMap((uid) => this.#reservationOf(uid) ?? [])
-    return [...seen, ...unseen.map(asRunning)]
-  }
-
-  /** Ends as soon as the cache shows the attempt, or when it should have long ago. */
-  #reservationOf(uid: string): Reservation | undefined {
-    const { caches, clock } = this.#options
-    const reservation = this.#reserved.get(uid)
-    if (reservation === undefined) return undefined
-    const name = attemptJobName(uid, reservation.number)
-    const isSeen = caches.jobs
-      .listIndexed(indexKeys.uid(uid))
-      .some(({ metadata }) => metadata.name === name)
-    if (!isSeen && clock.nowMs() < reservation.untilMs) return reservation
-    this.#reserved.delete(uid)
-    return undefined
-  }
-}
-
-function asRunning({ job, number, request }: Reservation): RunningAttempt {
-  const { department, user } = job.spec.owner
-  return { uid: attemptId(job.metadata.uid, number), department, user, request }
-}
-
-function matters(before: Place | undefined, after: Place): boolean {
-  if (after.kind === 'Admitted') return before?.kind !== 'Admitted'
-  const wasTooLarge = before?.kind === 'Queued' && before.cause === 'TooLarge'
-  return wasTooLarge !== (after.cause === 'TooLarge')
 }

@@ -1,23 +1,28 @@
 import type { Node } from '../../platform/kube/resources.ts'
-import { keyOf } from '../../platform/kube/resources.ts'
-import type { GenerationJob } from '../../shared/crd/generation-job.ts'
+import type { Department } from '../../shared/crd/department.ts'
+import { type GenerationJob, isPictureTask } from '../../shared/crd/generation-job.ts'
+import type { DepartmentView, RunningJob } from '../../shared/domain/admission/input.ts'
 import type { AdmissionNode } from '../../shared/domain/admission/nodes.ts'
-import type { Candidate, RunningAttempt } from '../../shared/domain/admission/plan.ts'
-import { noResources, resourcesOf } from '../../shared/domain/admission/resources.ts'
-import { taints } from '../../shared/names.ts'
+import type { Candidate } from '../../shared/domain/admission/queue.ts'
+import {
+  noResources,
+  type Resources,
+  resourcesOf,
+} from '../../shared/domain/admission/resources.ts'
+import { jobsNamespace, taints } from '../../shared/names.ts'
 import { type Caches, indexKeys } from '../caches.ts'
+import { findCondition } from '../conditions.ts'
+import type { PoolBoard, PoolBoardView, PoolPod } from '../model-pool/pool-board.ts'
 import { attemptState, isLive } from './attempt.ts'
 import {
+  type ClusterFacts,
   isBackingOff,
-  isReserved,
   type JobModels,
   modelsAreReady,
   modelSetOf,
   requestOf,
-  type ClusterFacts,
   wantsToRun,
 } from './eligibility.ts'
-import type { JobKey } from './hold-memory.ts'
 import type { AttemptView } from './observed.ts'
 import { parseChildName } from './names.ts'
 import { viewAttempts } from './views.ts'
@@ -44,6 +49,11 @@ function isUsable({ spec, status }: Node): boolean {
   )
 }
 
+export function viewDepartment({ spec }: Department): DepartmentView {
+  const { runningJobs, runningJobsPerUser } = spec.limits ?? {}
+  return { weight: spec.weight, runningJobs, runningJobsPerUser }
+}
+
 export function attemptsOf(
   caches: Pick<Caches, 'jobs' | 'pods'>,
   uid: string,
@@ -57,14 +67,14 @@ export function attemptsOf(
 }
 
 /** Every attempt that may use GPUs, also of jobs that have ended or been deleted meanwhile. */
-export function viewRunning(caches: Caches): RunningAttempt[] {
+export function viewRunningOnNodes(caches: Caches): RunningJob[] {
   const live = [
     ...caches.jobs.listIndexed(indexKeys.live),
     ...caches.pods.listIndexed(indexKeys.live),
   ]
   const uids = new Set(live.flatMap(({ metadata }) => parseChildName(metadata.name)?.uid ?? []))
   return [...uids].flatMap((uid) => {
-    const [job] = caches.generationJobs.listIndexed(indexKeys.uid(uid))
+    const job = jobOf(caches, uid)
     return attemptsOf(caches, uid)
       .filter(isLive)
       .map((attempt) => viewRunningAttempt({ uid, job, attempt }))
@@ -77,18 +87,74 @@ type OwnedAttempt = {
   readonly attempt: AttemptView
 }
 
-function viewRunningAttempt({ uid, job, attempt }: OwnedAttempt): RunningAttempt {
+function viewRunningAttempt({ uid, job, attempt }: OwnedAttempt): RunningJob {
+  const nodeName = attempt.pods.find((each) => each.nodeName !== undefined)?.nodeName
+  const request = requestOfAttempt(attempt)
   return {
     uid: attemptId(uid, attempt.number),
-    department: job?.spec.owner.department ?? '',
-    user: job?.spec.owner.user,
-    request: attempt.job?.request ?? attempt.pods[0]?.request ?? noResources,
-    nodeName: attempt.pods.find(({ nodeName }) => nodeName !== undefined)?.nodeName,
+    ...ownerOf(job),
+    gpus: request.gpus,
+    startMs: startMsOf(attempt),
+    place: { kind: 'Node', nodeName, request },
   }
+}
+
+function requestOfAttempt({ job, pods: [pod] }: AttemptView): Resources {
+  return job?.request ?? pod?.request ?? noResources
+}
+
+/** Since when it has room on a Node, or waits for it. */
+function startMsOf({ job, pods: [pod] }: AttemptView): number {
+  const time = pod?.startedTime ?? job?.createdTime ?? pod?.createdTime
+  return time === undefined ? 0 : Date.parse(time)
+}
+
+function jobOf({ generationJobs }: Pick<Caches, 'generationJobs'>, uid: string) {
+  return generationJobs.listIndexed(indexKeys.uid(uid))[0]
+}
+
+function ownerOf(job: GenerationJob | undefined) {
+  const { department = '', user } = job?.spec.owner ?? {}
+  return { department, user, model: job?.spec.modelRef.name ?? '' }
 }
 
 export function attemptId(uid: string, number: number): string {
   return `${uid}/${number}`
+}
+
+export type SlotSources = {
+  readonly caches: Pick<Caches, 'generationJobs' | 'poolPods'>
+  readonly pools: Pick<PoolBoard, 'podOf'>
+  readonly views: readonly PoolBoardView[]
+  readonly nowMs: number
+}
+
+/** Every attempt that has a slot, also of jobs that nobody knows any more. */
+export function viewRunningInSlots({ caches, pools, views, nowMs }: SlotSources): RunningJob[] {
+  const gpusPerSlot = new Map(views.map((view) => [view.name, view.gpusPerSlot]))
+  const pods = caches.poolPods.list().flatMap(({ metadata }) => pools.podOf(metadata.uid) ?? [])
+  return pods.flatMap(({ key, uid: pod, jobs }: PoolPod) =>
+    jobs.map(({ uid, attempt, model }): RunningJob => {
+      const job = jobOf(caches, uid)
+      return {
+        uid: attemptId(uid, attempt),
+        ...ownerOf(job),
+        model,
+        gpus: gpusPerSlot.get(key) ?? 0,
+        startMs: assignedMs(job, attempt) ?? nowMs,
+        place: { kind: 'Slot', pool: key, pod },
+      }
+    }),
+  )
+}
+
+/** When the slot was given away, in whole seconds; undefined while the cache does not show it. */
+function assignedMs(job: GenerationJob | undefined, number: number): number | undefined {
+  const { attempt, conditions } = job?.status ?? {}
+  if (attempt?.number !== number) return undefined
+  const admitted = findCondition(conditions, 'Admitted')
+  const time = attempt.startTime ?? (number === 1 ? admitted?.lastTransitionTime : undefined)
+  return time === undefined ? undefined : Date.parse(time)
 }
 
 export function modelsOf({ models }: Pick<Caches, 'models'>, { spec }: GenerationJob): JobModels {
@@ -96,41 +162,61 @@ export function modelsOf({ models }: Pick<Caches, 'models'>, { spec }: Generatio
   return { model: models.get(spec.modelRef.name), loras }
 }
 
+/** What a pool can serve. */
+export type PoolOffer = Pick<PoolBoardView, 'name' | 'namespace' | 'models'>
+
 export type CandidateFacts = ClusterFacts & {
   readonly nowMs: number
-  readonly mayBeHeld: (job: JobKey) => boolean
+  readonly offers: readonly PoolOffer[]
+  /** Its credits are held, or may be as far as anybody knows, and it was given no place yet. */
+  readonly mayStart: (job: GenerationJob) => boolean
 }
 
 /** The job as a candidate, if it would start now were there a place for it. */
 export function viewCandidate(
-  caches: Caches,
+  caches: Pick<Caches, 'models' | 'jobs' | 'pods'>,
   job: GenerationJob,
   facts: CandidateFacts,
 ): Candidate | undefined {
+  const { execution, modelRef, owner, priority } = job.spec
   const models = modelsOf(caches, job)
   const set = modelSetOf(models)
-  if (set === undefined || !modelsAreReady(job, models)) return undefined
-  if (!wantsToRun(job) || isBackingOff(job, facts.nowMs)) return undefined
-  const { uid } = job.metadata
-  if (!isReserved(job) && !facts.mayBeHeld({ key: keyOf(job), uid })) return undefined
-  const attempts = attemptsOf(caches, uid)
-  const { kind } = attemptState({ job, attempts, confirmedGone: false })
-  if (kind !== 'None' && kind !== 'Accounted') return undefined
+  if (execution === 'External' || set === undefined || !modelsAreReady(job, models)) {
+    return undefined
+  }
+  if (!wantsToRun(job) || isBackingOff(job, facts.nowMs) || !facts.mayStart(job)) return undefined
+  if (!isIdle(caches, job)) return undefined
   return {
-    uid,
-    createdTime: job.metadata.creationTimestamp,
-    priority: job.spec.priority,
-    department: job.spec.owner.department,
-    user: job.spec.owner.user,
+    uid: job.metadata.uid,
+    createdMs: Date.parse(job.metadata.creationTimestamp),
+    priority,
+    department: owner.department,
+    user: owner.user,
     request: requestOf(set, facts),
-    limits: limitsOf(caches, job),
+    model: modelRef.name,
+    pools: execution === 'Dedicated' ? [] : poolsFor(job, facts.offers),
+    execution,
+    runningJobsMax: owner.limits?.runningJobs,
   }
 }
 
-function limitsOf({ departments }: Caches, { spec }: GenerationJob): Candidate['limits'] {
-  const limits = departments.get(spec.owner.department)?.spec.limits
-  const ofOwner = spec.owner.limits?.runningJobs ?? Infinity
-  const perUser =
-    spec.owner.user === undefined ? Infinity : (limits?.runningJobsPerUser ?? Infinity)
-  return { owner: Math.min(ofOwner, perUser), department: limits?.runningJobs }
+function isIdle(caches: Pick<Caches, 'jobs' | 'pods'>, job: GenerationJob): boolean {
+  const attempts = attemptsOf(caches, job.metadata.uid)
+  const { kind } = attemptState({ job, attempts, confirmedGone: false })
+  return kind === 'None' || kind === 'Accounted'
+}
+
+/**
+ * Pools that can serve the job: its namespace's own and the platform's, with its model and all its
+ * LoRAs. A pool pod cannot mount the ConfigMaps of jobs that come later.
+ */
+function poolsFor({ metadata, spec }: GenerationJob, offers: readonly PoolOffer[]): string[] {
+  const isPoolable = (spec.inputs ?? []).every(({ configMapRef }) => configMapRef === undefined)
+  if (!isPoolable || !isPictureTask(spec.task)) return []
+  const names = [spec.modelRef, ...(spec.parameters.loras ?? [])].map(({ name }) => name)
+  const isNear = ({ namespace }: PoolOffer) =>
+    namespace === metadata.namespace || namespace === jobsNamespace
+  return offers
+    .filter((offer) => isNear(offer) && names.every((name) => offer.models.includes(name)))
+    .map(({ name }) => name)
 }

@@ -1,8 +1,15 @@
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import { exitCodes } from '../../shared/domain/pod-contract.ts'
 import type { AttemptReport, Report } from '../../shared/wire/internal.ts'
-import { findCondition } from '../conditions.ts'
-import { type AttemptView, isPodTerminal, type Facts, type PodView } from './observed.ts'
+import { findCondition, timestamp } from '../conditions.ts'
+import type { OverCause } from './pool-watcher.ts'
+import {
+  type AttemptView,
+  isPodTerminal,
+  type Facts,
+  type PodView,
+  type PooledView,
+} from './observed.ts'
 
 /**
  * Where the newest attempt stands. `Over`: its pod is terminal or gone and nobody has drawn the
@@ -36,8 +43,8 @@ export function isLive(attempt: AttemptView): boolean {
   return attempt.job !== undefined && !attempt.job.finished
 }
 
-export function isUnseen(attempt: AttemptView): boolean {
-  return attempt.job === undefined && attempt.pods.length === 0
+export function isUnseen({ job, pods, pooled }: AttemptView): boolean {
+  return job === undefined && pods.length === 0 && pooled === undefined
 }
 
 /** The attempt has left no trace in the caches: only the API server can say that it is over. */
@@ -66,7 +73,19 @@ function isAccounted({ status }: GenerationJob, number: number): boolean {
 }
 
 function isOver(attempt: AttemptView, confirmedGone: boolean): boolean {
+  if (attempt.pooled !== undefined) return isPooledOver(attempt.pooled) || confirmedGone
   return isUnseen(attempt) ? confirmedGone : !isLive(attempt)
+}
+
+/** Silence is no end: the pod may go on, and two attempts must not run at once. */
+export function isPooledOver({ pod, answers }: PooledView): boolean {
+  return pod === 'Ended' || answers?.state === 'Over'
+}
+
+/** When the container started, or when the pool pod said that it has the job; RFC 3339. */
+export function startedTimeOf(job: GenerationJob, attempt: AttemptView): string | undefined {
+  const startedMs = attempt.pooled?.answers?.startedMs
+  return startedMs === undefined ? podOf(job, attempt)?.startedTime : timestamp(startedMs)
 }
 
 /** The attempt ends because the job was suspended, also when it has been resumed since. */
@@ -79,6 +98,31 @@ export function isSuspending({ job }: Pick<Facts, 'job'>, attempt: AttemptView):
 export type AttemptOutcome = {
   readonly kind: 'Completed' | 'InvalidInput' | 'Disrupted' | 'Failed'
   readonly message: string
+  /** The attempt never began: the next one need not wait at first. */
+  readonly isRefused?: boolean | undefined
+}
+
+/** What the end of an attempt in a slot means: the report says it, and nothing else can. */
+export function outcomeOfPooled(
+  pooled: PooledView,
+  report: Report | null | undefined,
+): AttemptOutcome {
+  if (report?.reason === undefined || report.reason === 'Cancelled') return lossOf(pooled)
+  return { kind: report.reason, message: report.message }
+}
+
+function lossOf({ pod, podName, answers }: PooledView): AttemptOutcome {
+  const { cause, startedMs } = answers ?? {}
+  const what = cause === undefined ? (pod === 'Ended' ? 'has ended' : 'is gone') : lossWords[cause]
+  const isRefused = cause !== undefined && startedMs === undefined
+  return { kind: 'Disrupted', message: `Pool pod ${podName} ${what}.`, isRefused }
+}
+
+const lossWords: Readonly<Record<OverCause, string>> = {
+  Refused: 'did not take the job',
+  Restarted: 'was restarted',
+  Ended: 'stopped the job',
+  Unknown: 'has lost the job',
 }
 
 /**

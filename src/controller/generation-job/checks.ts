@@ -1,5 +1,5 @@
 import type { GenerationJobReason } from '../../shared/crd/conditions.ts'
-import type { GenerationJob } from '../../shared/crd/generation-job.ts'
+import { type GenerationJob, isPictureTask } from '../../shared/crd/generation-job.ts'
 import { findCondition } from '../conditions.ts'
 import { ATTEMPT_NUMBER_MAX, DISRUPTIONS_MAX } from '../limits.ts'
 import {
@@ -7,6 +7,7 @@ import {
   type AttemptState,
   isSuspending,
   outcomeOf,
+  outcomeOfPooled,
   podOf,
 } from './attempt.ts'
 import type { Facts } from './observed.ts'
@@ -53,7 +54,10 @@ export function firstVerdict(inputs: CheckInputs): Verdict | undefined {
 /** What the end of the current attempt means, once its report is known. */
 export function knownOutcome(facts: Facts, state: AttemptState): AttemptOutcome | undefined {
   if (state.kind !== 'Over' || facts.report?.kind !== 'Answered') return undefined
-  return outcomeOf(podOf(facts.job, state.attempt), facts.report.value.report)
+  const { report } = facts.report.value
+  const { pooled } = state.attempt
+  if (pooled !== undefined) return outcomeOfPooled(pooled, report)
+  return outcomeOf(podOf(facts.job, state.attempt), report)
 }
 
 /**
@@ -83,10 +87,22 @@ function checkInvalidInput({ outcome }: CheckInputs): Verdict | undefined {
 }
 
 function checkExecution({ facts, state }: CheckInputs): Verdict | undefined {
-  const { execution } = facts.job.spec
-  if (state.kind !== 'None' || execution === 'Auto' || execution === 'Dedicated') return undefined
-  const message = `spec.execution: ${execution} is not served by this release; use Dedicated.`
-  return { reason: 'InvalidInput', message }
+  if (state.kind !== 'None') return undefined
+  const message = executionFault(facts.job)
+  return message === undefined ? undefined : { reason: 'InvalidInput', message }
+}
+
+/** What keeps the job from ever being served in the way that it asks for, naming the field. */
+function executionFault({ spec: { execution, inputs, task } }: GenerationJob): string | undefined {
+  if (execution === 'External') {
+    return 'spec.execution: External is not served by this release; use Auto.'
+  }
+  if (execution !== 'Pooled') return undefined
+  if (!isPictureTask(task)) return `spec.task: no pool does ${task}; use execution Dedicated.`
+  const index = (inputs ?? []).findIndex(({ configMapRef }) => configMapRef !== undefined)
+  if (index < 0) return undefined
+  const field = `spec.inputs[${index}].configMapRef`
+  return `${field}: a pool pod cannot read ConfigMaps; use an artifact, or execution Dedicated.`
 }
 
 function checkHold({ facts }: CheckInputs): Verdict | undefined {

@@ -33,7 +33,10 @@ export function decideEnding({ observed, state, verdict, outcome }: Ending): Dec
     const fields = attemptFields(observed, state.attempt)
     const conditions = liveConditions(observed, state.attempt)
     return {
-      actions: [...writeStatus(observed, { conditions, fields }), ...endAttempt(state.attempt)],
+      actions: [
+        ...writeStatus(observed, { conditions, fields }),
+        ...endAttempt(observed, state.attempt),
+      ],
     }
   }
   const isSuccess = verdict.reason === 'Completed'

@@ -1,11 +1,13 @@
+import { unreachable } from '../../shared/assert.ts'
 import type { ConditionDraft } from '../conditions.ts'
 import type { AttemptState } from './attempt.ts'
-import { recorded } from './decide-live.ts'
+import { recorded, slotAssignment } from './decide-live.ts'
 import type { Decision } from './decision.ts'
 import { isBackingOff, modelsAreReady, modelSetOf, requestOf } from './eligibility.ts'
 import {
   admitted,
   creditsCondition,
+  handedOver,
   isHeld,
   modelCondition,
   podsNotRunning,
@@ -13,7 +15,7 @@ import {
   running,
   suspended,
 } from './job-conditions.ts'
-import type { Observed } from './observed.ts'
+import type { JobPlace, Observed, SlotPlace } from './observed.ts'
 import { condition, keptCondition, writeStatus } from './status.ts'
 
 /** Nothing runs: wait for credits, model, resume, the end of a pause or a place; or start. */
@@ -22,7 +24,10 @@ export function decideIdle(
   state: AttemptState,
   settings: { readonly allowCpu: boolean },
 ): Decision {
-  if (isReadyToStart(observed)) return startAttempt(observed, state, settings)
+  const { place } = observed
+  if (place.kind !== 'Queued' && isReadyToStart(observed)) {
+    return startAttempt(observed, state, { ...settings, place })
+  }
   const conditions = [
     creditsCondition(observed),
     waitingCondition(observed),
@@ -34,13 +39,12 @@ export function decideIdle(
 }
 
 function isReadyToStart(observed: Observed): boolean {
-  const { job, place, nowMs } = observed
+  const { job, nowMs } = observed
   return (
     isHeld(observed) &&
     !job.spec.suspend &&
     modelsAreReady(job, observed) &&
-    !isBackingOff(job, nowMs) &&
-    place.kind === 'Admitted'
+    !isBackingOff(job, nowMs)
   )
 }
 
@@ -52,24 +56,35 @@ function waitingCondition(observed: Observed): ConditionDraft {
   return queuedCondition(observed)
 }
 
-/** The Job comes first: its name tells the number again if the status cannot be written. */
+type Placed = Exclude<JobPlace, { kind: 'Queued' }>
+
 function startAttempt(
   observed: Observed,
   state: AttemptState,
-  { allowCpu }: { readonly allowCpu: boolean },
+  { place, allowCpu }: { readonly place: Placed; readonly allowCpu: boolean },
+): Decision {
+  const number = state.kind === 'None' ? 1 : state.attempt.number + 1
+  switch (place.kind) {
+    case 'Node':
+      return startOnNode(observed, { number, allowCpu })
+    case 'Slot':
+      return startInSlot(observed, { number, slot: place.slot })
+    default:
+      return unreachable(place)
+  }
+}
+
+/** The Job comes first: its name tells the number again if the status cannot be written. */
+function startOnNode(
+  observed: Observed,
+  { number, allowCpu }: { readonly number: number; readonly allowCpu: boolean },
 ): Decision {
   const { job, clusterGpus } = observed
   const models = modelSetOf(observed)
   if (models === undefined) return { actions: [] }
-  const number = state.kind === 'None' ? 1 : state.attempt.number + 1
   const { gpus } = requestOf(models, { allowCpu, clusterGpus })
-  const conditions = [
-    creditsCondition(observed),
-    admitted,
-    modelCondition(observed),
-    condition({ type: 'PodsReady', status: 'False', reason: 'Starting' }),
-    running,
-  ]
+  const starting = condition({ type: 'PodsReady', status: 'False', reason: 'Starting' })
+  const conditions = startConditions(observed, starting)
   const message = `Attempt ${number} starts with ${gpus} GPUs.`
   return {
     actions: [
@@ -81,4 +96,29 @@ function startAttempt(
       recorded({ type: 'Normal', reason: 'Admitted', message }),
     ],
   }
+}
+
+/**
+ * The status comes first: the pod may do nothing before the api can see there that the job is its
+ * own, and a controller that starts anew learns from it whom to ask.
+ */
+function startInSlot(
+  observed: Observed,
+  { number, slot }: { readonly number: number; readonly slot: SlotPlace },
+): Decision {
+  const { pod, podName, podUID, nodeName, runner } = slot
+  const attempt = { number, pool: pod.pool, podName, podUID, nodeName, runner }
+  const conditions = startConditions(observed, handedOver)
+  const message = `Attempt ${number} goes to pod ${podName} of ModelPool ${pod.pool}.`
+  return {
+    actions: [
+      ...writeStatus(observed, { conditions, fields: { attempt, retryTime: undefined } }),
+      { kind: 'Assign', assignment: slotAssignment(observed.job, { number, runner, podUID, pod }) },
+      recorded({ type: 'Normal', reason: 'Admitted', message }),
+    ],
+  }
+}
+
+function startConditions(observed: Observed, pods: ConditionDraft): readonly ConditionDraft[] {
+  return [creditsCondition(observed), admitted, modelCondition(observed), pods, running]
 }

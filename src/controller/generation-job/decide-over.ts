@@ -39,11 +39,20 @@ function accountSuspension({ observed, state }: Ended): Decision {
   }
 }
 
+/** One that never began lost nothing: the next one follows at once, and later ones do not. */
+function pauseAfter(
+  { isRefused = false }: AttemptOutcome,
+  { failures, retryBaseMs }: { readonly failures: number; readonly retryBaseMs: number },
+): number {
+  if (!isRefused) return retryDelayMs(failures + 1, retryBaseMs)
+  return failures === 0 ? 0 : retryDelayMs(failures, retryBaseMs)
+}
+
 function accountFailure({ observed, state, outcome, retryBaseMs }: Ended): Decision {
   const { status } = observed.job
   const isOurs = outcome.kind === 'Failed'
   const failures = (isOurs ? status?.failedAttempts : status?.disruptedAttempts) ?? 0
-  const delayMs = retryDelayMs(failures + 1, retryBaseMs)
+  const delayMs = pauseAfter(outcome, { failures, retryBaseMs })
   const counted = isOurs ? 'failedAttempts' : 'disruptedAttempts'
   const message = `Attempt ${state.attempt.number}: ${outcome.message}`
   const fields: Partial<GenerationJobStatus> = {

@@ -4,7 +4,7 @@ import { firstVerdict, knownOutcome, needsReport } from './checks.ts'
 import { decideEnded } from './decide-ended.ts'
 import { decideEnding } from './decide-ending.ts'
 import { decideIdle } from './decide-idle.ts'
-import { decideLive } from './decide-live.ts'
+import { decideLive, endAttempt } from './decide-live.ts'
 import { decideOver } from './decide-over.ts'
 import { type Decision, nothing } from './decision.ts'
 import { isTerminal } from './eligibility.ts'
@@ -19,11 +19,9 @@ export type DecideSettings = { readonly allowCpu: boolean; readonly retryBaseMs:
  * Deciding again after any prefix of the actions leads to the same end.
  */
 export function decide(observed: Observed, settings: DecideSettings): Decision {
-  // Garbage collection ends the attempt; the api settles. There is no finalizer of ours.
-  if (observed.job.metadata.deletionTimestamp !== undefined) return nothing
-  if (isTerminal(observed.job)) return decideEnded(observed)
-
   const state = attemptState(observed)
+  if (observed.job.metadata.deletionTimestamp !== undefined) return decideDeleted(observed, state)
+  if (isTerminal(observed.job)) return decideEnded(observed)
   if (needsReport({ facts: observed, state }) && observed.report?.kind !== 'Answered') {
     // Without the report nobody knows how it ended and with what: wait for the api, however long.
     return { actions: [], recheckAfterMs: REPORT_RECHECK_MS }
@@ -36,6 +34,15 @@ export function decide(observed: Observed, settings: DecideSettings): Decision {
   const verdict = firstVerdict({ facts: observed, state, outcome })
   if (verdict !== undefined) return decideEnding({ observed, state, verdict, outcome })
   return withRecheck(observed, state, decideGoingOn({ observed, state, outcome, settings }))
+}
+
+/**
+ * Garbage collection ends the attempt's own Job; the api settles. There is no finalizer of ours.
+ * Nobody but us tells a pool pod.
+ */
+function decideDeleted(observed: Observed, state: AttemptState): Decision {
+  if (state.kind !== 'Live' || state.attempt.pooled === undefined) return nothing
+  return { actions: endAttempt(observed, state.attempt) }
 }
 
 type GoingOn = {

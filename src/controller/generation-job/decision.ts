@@ -1,6 +1,7 @@
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import type { Model } from '../../shared/crd/model.ts'
 import type { EndReason } from './checks.ts'
+import type { SlotAssignment } from './pool-watcher.ts'
 
 /** One idempotent step. Doing it twice, or after somebody else did it, changes nothing more. */
 export type Action =
@@ -13,6 +14,8 @@ export type Action =
       readonly gpus: number
     }
   | { readonly kind: 'DeleteAttempt'; readonly name: string; readonly uid: string }
+  | { readonly kind: 'Assign'; readonly assignment: SlotAssignment }
+  | { readonly kind: 'CancelAssignment'; readonly assignment: SlotAssignment }
   | { readonly kind: 'WriteStatus'; readonly patch: object }
   | { readonly kind: 'RecordEvent'; readonly event: EventNote }
   | { readonly kind: 'DeleteJob' }

@@ -4,7 +4,7 @@ import { isReserved, type Readiness, readinessOf } from './eligibility.ts'
 import { attemptJobName } from './names.ts'
 import type { AttemptView, Observed, PodView } from './observed.ts'
 import { condition, keptCondition } from './status.ts'
-import { stuckMs } from './times.ts'
+import { isWorthTelling, stuckMs } from './times.ts'
 
 /** What each condition of a job that has not ended says about the world as it was observed. */
 
@@ -41,6 +41,23 @@ export function modelCondition(observed: Observed): ConditionDraft {
 /** An attempt is made of ready models only, and is not troubled by what becomes of them later. */
 export const modelWasReady = condition({ type: 'ModelReady', status: 'True', reason: 'Ready' })
 
+/** Told once: how far it is moves too fast for etcd, and stands in the progress of the job. */
+export function modelOfAttempt(observed: Observed, attempt: AttemptView): ConditionDraft {
+  if (podOf(observed.job, attempt)?.fetching !== true) return modelWasReady
+  const message = `The pod fetches ${fetchedPacks(observed)}; progress.fetch says how far it is.`
+  return condition({ type: 'ModelReady', status: 'False', reason: 'ModelLoading', message })
+}
+
+function fetchedPacks({ model, loras }: Observed): string {
+  const packs = [model, ...loras].flatMap((each) => {
+    if (each?.spec.delivery.type !== 'Fetch') return []
+    const { sizeBytes } = each.spec.delivery.fetch ?? {}
+    const size = sizeBytes === undefined ? '' : ` (${(sizeBytes / 1e9).toFixed(1)} GB)`
+    return [`Model ${each.metadata.name}${size}`]
+  })
+  return packs.join(', ')
+}
+
 function modelMessage({ job }: Observed, found: Readiness): string | undefined {
   const { reason, name, field, model } = found
   if (reason === 'ModelNotFound') return `${field}: there is no Model ${name}.`
@@ -56,12 +73,16 @@ export const suspended = condition({ type: 'Admitted', status: 'False', reason: 
 export function queuedCondition(observed: Observed): ConditionDraft {
   const type = 'Admitted'
   const { place } = observed
-  if (place.kind === 'Queued' && place.cause === 'TooLarge') {
-    const message = 'No Node is large enough for the resources of the Model, whoever else runs.'
-    return condition({ type, status: 'False', reason: 'Queued', message })
-  }
-  return condition({ type, status: 'False', reason: 'Queued' })
+  const message = place.kind === 'Queued' ? hopeless[place.cause] : undefined
+  return condition({ type, status: 'False', reason: 'Queued', message })
 }
+
+/** What no end of anybody's job will change. */
+const hopeless = {
+  Turn: undefined,
+  TooLarge: 'No Node is large enough for the resources of the Model, whoever else runs.',
+  NoPool: 'spec.execution is Pooled, and no ModelPool has the Model and LoRAs of the job.',
+} as const
 
 export function podsNotRunning(observed: Observed, state: AttemptState): ConditionDraft {
   const type = 'PodsReady'
@@ -73,6 +94,7 @@ export function podsNotRunning(observed: Observed, state: AttemptState): Conditi
 
 export function podsCondition(observed: Observed, attempt: AttemptView): ConditionDraft {
   const type = 'PodsReady'
+  if (attempt.pooled !== undefined) return pooledCondition(observed, attempt)
   const pod = podOf(observed.job, attempt)
   if (pod?.phase === 'Running') return condition({ type, status: 'True', reason: 'Running' })
   const starting = condition({ type, status: 'False', reason: 'Starting' })
@@ -83,6 +105,21 @@ export function podsCondition(observed: Observed, attempt: AttemptView): Conditi
   if (kept?.message.startsWith(stuck.cause) === true) return kept
   return { ...starting, message: `${stuck.cause} ${stuck.detail}`.trim() }
 }
+
+/** `Starting` until the attempt has run for a moment: of a quick one only the end is written. */
+function pooledCondition(observed: Observed, attempt: AttemptView): ConditionDraft {
+  const written = observed.job.status?.attempt
+  const isWritten = written?.number === attempt.number && written.startTime !== undefined
+  if (!isWritten && !isWorthTelling(attempt, observed.nowMs)) return handedOver
+  return condition({ type: 'PodsReady', status: 'True', reason: 'Running' })
+}
+
+export const handedOver = condition({
+  type: 'PodsReady',
+  status: 'False',
+  reason: 'Starting',
+  message: 'The job is handed over to a pool pod.',
+})
 
 type Stuck = { readonly cause: string; readonly detail: string }
 

@@ -2,22 +2,24 @@ import type { Job } from '../../platform/kube/resources.ts'
 import type { Draft } from '../../platform/kube/types.ts'
 import { assert } from '../../shared/assert.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
-import type { Model, ModelSpec } from '../../shared/crd/model.ts'
+import type { Model } from '../../shared/crd/model.ts'
 import {
   jobContainerName,
   loraFolderVariable,
   podEnvironment,
   podPaths,
 } from '../../shared/domain/pod-contract.ts'
+import { apiGroupVersion, gpuResource, labels } from '../../shared/names.ts'
+import { FIRST_SEQUENCE, GRACE_SECONDS } from '../limits.ts'
 import {
-  apiGroupVersion,
-  gpuResource,
-  internalAudience,
-  labels,
-  serviceAccounts,
-  taints,
-} from '../../shared/names.ts'
-import { GRACE_SECONDS, SCRATCH_SIZE, TOKEN_SECONDS } from '../limits.ts'
+  type Container,
+  leastPrivilege,
+  type PackParts,
+  packParts,
+  type Variable,
+  type Volume,
+} from '../packs.ts'
+import { baseMounts, baseVolumes, podBase, tokenMount } from '../pod-base.ts'
 import type { ControllerSettings } from '../settings.ts'
 import { type ModelSet, requestOf } from './eligibility.ts'
 import { attemptJobName, jobIdOf } from './names.ts'
@@ -35,12 +37,6 @@ export type AttemptPlan = {
 type JobSpec = NonNullable<Job['spec']>
 type PodTemplate = JobSpec['template']
 type PodSpec = NonNullable<PodTemplate['spec']>
-type Container = PodSpec['containers'][number]
-type Volume = NonNullable<PodSpec['volumes']>[number]
-type VolumeMount = NonNullable<Container['volumeMounts']>[number]
-
-/** User and group of the inference image. */
-const USER_ID = 65532
 
 /**
  * One attempt as a batch/v1 Job: one pod, no retry of its own, no deadline, no TTL, because all
@@ -82,56 +78,68 @@ function ownerReference(job: GenerationJob) {
 }
 
 function podSpec(plan: AttemptPlan): PodSpec {
-  const { nodeSelector } = plan.settings
+  const packs = packsOf(plan)
+  const { initContainers } = packs
   return {
+    ...podBase(plan.settings),
     restartPolicy: 'Never',
-    serviceAccountName: serviceAccounts.job,
-    automountServiceAccountToken: false,
-    enableServiceLinks: false,
     terminationGracePeriodSeconds: GRACE_SECONDS,
-    ...(Object.keys(nodeSelector).length === 0 ? {} : { nodeSelector }),
-    tolerations: Object.values(taints).map((key) => ({ key, operator: 'Exists' })),
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: USER_ID,
-      runAsGroup: USER_ID,
-      fsGroup: USER_ID,
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
-    containers: [inferenceContainer(plan)],
-    volumes: volumes(plan),
+    ...(initContainers.length === 0 ? {} : { initContainers: [...initContainers] }),
+    containers: [inferenceContainer(plan, packs)],
+    volumes: [...baseVolumes, ...packs.volumes, ...inputVolumes(plan.job)],
   }
 }
 
-function inferenceContainer(plan: AttemptPlan): Container {
+function packsOf(plan: AttemptPlan): PackParts {
+  const { model, loras, settings } = plan
+  const packs = [
+    { name: 'model', spec: model.spec },
+    ...loras.map(({ spec }, index) => ({ name: `lora-${index}`, spec })),
+  ]
+  const reporting = { variables: attemptVariables(plan), mounts: [tokenMount] }
+  return packParts(packs, { settings, amounts: amountsOf(plan), reporting })
+}
+
+function inferenceContainer(plan: AttemptPlan, packs: PackParts): Container {
   return {
     name: jobContainerName,
     image: plan.settings.inferenceImage,
-    env: environment(plan),
+    env: environment(plan, packs),
     resources: containerResources(plan),
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-    },
-    volumeMounts: volumeMounts(plan),
+    securityContext: leastPrivilege,
+    volumeMounts: [
+      ...baseMounts,
+      ...packs.mounts,
+      ...inputVolumes(plan.job).map(({ name }) => {
+        return { name, mountPath: podPaths.inputs, readOnly: true }
+      }),
+    ],
   }
 }
 
-function environment({ job, model, loras, number, settings }: AttemptPlan): Container['env'] {
+/** By which a container of the pod tells the api for which attempt it speaks. */
+function attemptVariables({ job, number, settings }: AttemptPlan): Variable[] {
   return [
     { name: podEnvironment.jobId, value: jobIdOf(job) },
     { name: podEnvironment.attempt, value: String(number) },
     { name: podEnvironment.apiUrl, value: settings.podApiUrl },
     { name: podEnvironment.tokenFile, value: podPaths.tokenFile },
-    { name: podEnvironment.modelFolder, value: modelFolder(model.spec) },
-    ...loras.map(({ spec }, index) => ({
-      name: loraFolderVariable(index),
-      value: packFolder(spec, `${podPaths.claimedLora}${index}`),
-    })),
+  ]
+}
+
+function environment(plan: AttemptPlan, packs: PackParts): Variable[] {
+  const [modelFolder, ...loraFolders] = packs.folders
+  return [
+    ...attemptVariables(plan),
+    { name: podEnvironment.modelFolder, value: modelFolder },
+    ...loraFolders.map((value, index) => ({ name: loraFolderVariable(index), value })),
     { name: podEnvironment.inputsFolder, value: podPaths.inputs },
     { name: podEnvironment.graceSeconds, value: String(GRACE_SECONDS) },
     { name: podEnvironment.podIp, valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+    ...packs.variables,
+    ...(packs.initContainers.length === 0
+      ? []
+      : [{ name: podEnvironment.firstSequence, value: String(FIRST_SEQUENCE) }]),
   ]
 }
 
@@ -148,63 +156,6 @@ function amountsOf({ model, loras }: ModelSet) {
   if (loras.length === 0) return { cpu, memory }
   const sum = requestOf({ model, loras }, { allowCpu: false, clusterGpus: 0 })
   return { cpu: `${sum.cpuMillis}m`, memory: String(sum.memoryBytes) }
-}
-
-/** Where the pod finds the model's files. */
-export function modelFolder(spec: ModelSpec): string {
-  return packFolder(spec, podPaths.claimedModels)
-}
-
-function packFolder({ delivery }: ModelSpec, claimFolder: string): string {
-  if (delivery.type === 'Claim') return joinPath(claimFolder, delivery.claim?.path)
-  assert(delivery.type === 'Embedded', `no pod is made for delivery ${delivery.type}`)
-  return joinPath(podPaths.embeddedModels, delivery.embedded?.path)
-}
-
-function joinPath(folder: string, path = ''): string {
-  const relative = path.replace(/^\/+/, '')
-  return relative === '' ? folder : `${folder}/${relative}`
-}
-
-function volumes(plan: AttemptPlan): Volume[] {
-  return [
-    { name: 'token', projected: { sources: [{ serviceAccountToken: tokenSource() }] } },
-    { name: 'scratch', emptyDir: { sizeLimit: SCRATCH_SIZE } },
-    ...claimsOf(plan).map(({ name, claimName }) => {
-      return { name, persistentVolumeClaim: { claimName, readOnly: true } }
-    }),
-    ...inputVolumes(plan.job),
-  ]
-}
-
-function tokenSource() {
-  const path = podPaths.tokenFile.slice(podPaths.tokenFolder.length + 1)
-  return { audience: internalAudience, expirationSeconds: TOKEN_SECONDS, path }
-}
-
-function volumeMounts(plan: AttemptPlan): VolumeMount[] {
-  return [
-    { name: 'token', mountPath: podPaths.tokenFolder, readOnly: true },
-    { name: 'scratch', mountPath: podPaths.scratch },
-    ...claimsOf(plan).map(({ name, mountPath }) => ({ name, mountPath, readOnly: true })),
-    ...inputVolumes(plan.job).map(({ name }) => {
-      return { name, mountPath: podPaths.inputs, readOnly: true }
-    }),
-  ]
-}
-
-/** One volume per pack on a claim, also when two packs lie on the same one. */
-function claimsOf({ model, loras }: ModelSet) {
-  const packs = [
-    { name: 'model', mountPath: podPaths.claimedModels, spec: model.spec },
-    ...loras.map(({ spec }, index) => {
-      return { name: `lora-${index}`, mountPath: `${podPaths.claimedLora}${index}`, spec }
-    }),
-  ]
-  return packs.flatMap(({ name, mountPath, spec: { delivery } }) => {
-    const { claim } = delivery
-    return delivery.type === 'Claim' && claim ? [{ name, mountPath, claimName: claim.name }] : []
-  })
 }
 
 /**

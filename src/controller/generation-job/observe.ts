@@ -1,18 +1,21 @@
 import type { KubeClient } from '../../platform/kube/client.ts'
 import { isNotFound } from '../../platform/kube/errors.ts'
 import { getObject, listObjects } from '../../platform/kube/objects.ts'
-import { jobs, keyOf, pods } from '../../platform/kube/resources.ts'
+import { jobs, keyOf, pods, type ResourceKind } from '../../platform/kube/resources.ts'
+import type { KubeObject, ObjectRef } from '../../platform/kube/types.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
-import { labels } from '../../shared/names.ts'
+import { jobsNamespace, labels } from '../../shared/names.ts'
 import type { ApiClient } from '../api-client.ts'
-import type { Caches } from '../caches.ts'
+import { type Caches, indexKeys } from '../caches.ts'
 import type { AdmissionBoard } from './admission-board.ts'
 import { attemptsOf, modelsOf } from './admission-input.ts'
 import { currentAttemptNumber } from './attempt.ts'
 import type { HoldMemory } from './hold-memory.ts'
 import { attemptJobName, jobIdOf, parseChildName } from './names.ts'
-import type { Facts, HoldAnswer } from './observed.ts'
+import type { AttemptView, Facts, HoldAnswer, PooledView } from './observed.ts'
+import type { PoolAssignments } from './pool-assignments.ts'
+import { openPooledAttempt, podState, viewPooled } from './pooled-view.ts'
 import {
   type LocalFacts,
   needsConfirmation,
@@ -27,6 +30,7 @@ export type ObserveParts = {
   readonly caches: Caches
   readonly board: AdmissionBoard
   readonly holds: HoldMemory
+  readonly assignments: PoolAssignments
   readonly clock: Clock
 }
 
@@ -42,14 +46,37 @@ export async function observe(parts: ObserveParts, job: GenerationJob): Promise<
   return { ...local, confirmedGone, hold, report, settlement, nowMs: parts.clock.nowMs() }
 }
 
-function observeLocally({ caches, board, clock }: ObserveParts, job: GenerationJob): LocalFacts {
+function observeLocally(parts: ObserveParts, job: GenerationJob): LocalFacts {
+  const { caches, board, clock } = parts
   return {
     job,
     ...modelsOf(caches, job),
-    attempts: attemptsOf(caches, job.metadata.uid),
-    clusterGpus: board.gpus().total,
+    attempts: observeAttempts(parts, job),
+    clusterGpus: board.totalGpus(),
     nowMs: clock.nowMs(),
   }
+}
+
+/** With the one in a slot of a pool pod, which has no Job: the status alone tells of it. */
+function observeAttempts(
+  { caches, assignments }: ObserveParts,
+  job: GenerationJob,
+): readonly AttemptView[] {
+  const { uid } = job.metadata
+  const own = attemptsOf(caches, uid)
+  const open = openPooledAttempt(job)
+  if (open === undefined) return own
+  const { number } = open
+  const [pod] = caches.poolPods.listIndexed(indexKeys.uid(open.podUID))
+  const answers = assignments.answersOf(keyOf(job), { uid, attempt: number })
+  const stray = own.find((attempt) => attempt.number === number)
+  const pooled = viewPooled(open, { pod, answers })
+  const attempts = own.filter((attempt) => attempt !== stray)
+  return [...attempts, { pods: [], ...stray, number, pooled }].toSorted(byNumber)
+}
+
+function byNumber(left: AttemptView, right: AttemptView): number {
+  return left.number - right.number
 }
 
 async function askReport(parts: ObserveParts, local: LocalFacts, confirmedGone: boolean) {
@@ -65,29 +92,58 @@ async function askHold(parts: ObserveParts, { job }: LocalFacts): Promise<HoldAn
   const known = holds.recall(jobKey, clock.nowMs())
   if (known !== undefined) return known
   const answer = await api.putHold(jobIdOf(job), { uid, namespace, name, spec: job.spec })
+  const remembered = holds.remember(jobKey, answer, clock.nowMs())
   // Whoever was behind this job only because its hold was not known may go on.
-  board.touch()
-  return holds.remember(jobKey, answer, clock.nowMs())
+  board.noteJob(jobKey.key)
+  return remembered
 }
 
 /**
  * Caches may lag behind our own writes: before an attempt is given up as vanished, the API server
- * is asked. Its pod may have outlived its Job, so both must be gone.
+ * is asked.
  */
-async function confirmGone(
-  { client }: ObserveParts,
-  { job, attempts }: LocalFacts,
-): Promise<boolean> {
-  const { uid, namespace } = job.metadata
+async function confirmGone(parts: ObserveParts, { job, attempts }: LocalFacts): Promise<boolean> {
+  const { uid, namespace = '' } = job.metadata
   const number = currentAttemptNumber(job, attempts)
-  const exists = await getObject(client, jobs, { namespace, name: attemptJobName(uid, number) })
-    .then(() => true)
-    .catch((error: unknown) => {
-      if (isNotFound(error)) return false
-      throw error
-    })
-  if (exists) return false
+  const pooled = attempts.find((attempt) => attempt.number === number)?.pooled
+  if (pooled !== undefined) return await isPoolPodGone(parts.client, { namespace, pooled })
+  return await isOwnPodGone(parts.client, { uid, namespace, number })
+}
+
+type OwnPod = { readonly uid: string; readonly namespace: string; readonly number: number }
+
+/** The pod may have outlived its Job, so both must be gone. */
+async function isOwnPodGone(client: KubeClient, { uid, namespace, number }: OwnPod) {
+  const ref = { namespace, name: attemptJobName(uid, number) }
+  if ((await findObject(client, jobs, ref)) !== undefined) return false
   const labelSelector = `${labels.jobUid}=${uid}`
   const left = await listObjects(client, pods, { namespace, labelSelector })
   return !left.some(({ metadata }) => parseChildName(metadata.name)?.attempt === number)
+}
+
+type PoolPodOf = { readonly namespace: string; readonly pooled: PooledView }
+
+/** Also when the pod is still there without the process that had the job. */
+async function isPoolPodGone(client: KubeClient, { namespace, pooled }: PoolPodOf) {
+  const { address, podName: name, podUID } = pooled
+  // The status does not say whether the pool is the namespace's own or the platform's.
+  const places = address === undefined ? [namespace, jobsNamespace] : [address.namespace]
+  for (const place of new Set(places)) {
+    const pod = await findObject(client, pods, { namespace: place, name })
+    if (pod?.metadata.uid === podUID) return podState(pod) !== 'Runs'
+  }
+  return true
+}
+
+async function findObject<T extends KubeObject>(
+  client: KubeClient,
+  kind: ResourceKind<T>,
+  ref: ObjectRef,
+): Promise<T | undefined> {
+  try {
+    return await getObject(client, kind, ref)
+  } catch (error) {
+    if (isNotFound(error)) return undefined
+    throw error
+  }
 }

@@ -1,9 +1,10 @@
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import type { Model } from '../../shared/crd/model.ts'
-import type { Place } from '../../shared/domain/admission/plan.ts'
 import type { Resources } from '../../shared/domain/admission/resources.ts'
 import type { AttemptReport, Hold, Settlement } from '../../shared/wire/internal.ts'
 import type { Answer } from '../api-client.ts'
+import type { PoolPodAddress } from '../pool-client.ts'
+import type { PoolAnswers } from './pool-watcher.ts'
 
 /** The batch/v1 Job of one attempt, reduced to what decisions need. */
 export type AttemptJobView = {
@@ -32,18 +33,55 @@ export type PodView = {
   /** Evicted, preempted, or its Node was lost. */
   readonly disrupted: boolean
   readonly request: Resources
+  /** Its packs are on their way. */
+  readonly fetching?: boolean | undefined
   /** Why it does not run yet. */
   readonly waiting?: { readonly reason: string; readonly message: string } | undefined
 }
 
+/** An attempt in a slot of a pool pod, which nobody has drawn conclusions from yet. */
+export type PooledView = {
+  readonly podName: string
+  readonly podUID: string
+  readonly runner: string
+  /** Absent while the caches do not show the pod. */
+  readonly address?: PoolPodAddress | undefined
+  /**
+   * `Ended`: it is terminal. `Doubtful`: as far as the caches know there is no such pod, or no
+   * process in it, which only the API server can confirm.
+   */
+  readonly pod: 'Runs' | 'Doubtful' | 'Ended'
+  /** Undefined while nobody asks the pod: after a restart of the controller. */
+  readonly answers?: PoolAnswers | undefined
+}
+
+/** An attempt has a Job and pods of its own, or a slot in a pool pod. */
 export type AttemptView = {
   readonly number: number
   readonly job?: AttemptJobView | undefined
   readonly pods: readonly PodView[]
+  readonly pooled?: PooledView | undefined
 }
 
+/** A free slot of a pool pod that is kept for the job. */
+export type SlotPlace = {
+  readonly pod: PoolPodAddress
+  readonly podName: string
+  readonly podUID: string
+  readonly nodeName?: string | undefined
+  /** The process that answers there now. */
+  readonly runner: string
+}
+
+/** Where the next attempt may start, or why it has to wait. */
+export type JobPlace =
+  | { readonly kind: 'Node' }
+  | { readonly kind: 'Slot'; readonly slot: SlotPlace }
+  /** `TooLarge`: no Node there is could ever hold it. `NoPool`: no pool serves it. */
+  | { readonly kind: 'Queued'; readonly cause: 'Turn' | 'TooLarge' | 'NoPool' }
+
 /** Everything one decision depends on, gathered before it is made. */
-export type Observed = Facts & { readonly place: Place }
+export type Observed = Facts & { readonly place: JobPlace }
 
 /** All but the place, which is taken last: it must be as new as the decision. */
 export type Facts = {

@@ -1,15 +1,23 @@
-import { attemptState, isOutOfSight } from './attempt.ts'
+import { attemptState, isOutOfSight, isPooledOver } from './attempt.ts'
 import { firstVerdict, needsReport } from './checks.ts'
 import { isReserved, isTerminal, modelsAreReady } from './eligibility.ts'
-import type { Facts } from './observed.ts'
-import { expiryMs } from './times.ts'
+import type { Facts, PooledView } from './observed.ts'
+import { expiryMs, isSilent } from './times.ts'
 
 /** What the caches know; the rest of an observation must be asked for over the network. */
 export type LocalFacts = Omit<Facts, 'hold' | 'report' | 'settlement' | 'confirmedGone'>
 
 /** Whether the API server must confirm that an attempt which no cache shows is really gone. */
-export function needsConfirmation({ job, attempts }: LocalFacts): boolean {
-  return isOpen(job) && isOutOfSight(job, attempts)
+export function needsConfirmation({ job, attempts, nowMs }: LocalFacts): boolean {
+  if (!isOpen(job)) return false
+  const pooled = attempts.at(-1)?.pooled
+  return pooled === undefined ? isOutOfSight(job, attempts) : isDoubtful(pooled, nowMs)
+}
+
+/** Its pod does not answer, or the caches show no process that could. */
+function isDoubtful(pooled: PooledView, nowMs: number): boolean {
+  if (isPooledOver(pooled)) return false
+  return pooled.pod === 'Doubtful' || isSilent(pooled, nowMs)
 }
 
 /** The attempt whose report is needed, if any. */

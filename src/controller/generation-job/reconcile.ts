@@ -1,3 +1,5 @@
+import { isRefused } from '../../platform/kube/errors.ts'
+import { keyOf } from '../../platform/kube/resources.ts'
 import type { Outcome } from '../../platform/kube/work-queue.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import type { ControllerMetrics } from '../metrics.ts'
@@ -6,7 +8,8 @@ import { decide } from './decide.ts'
 import type { Action, Decision } from './decision.ts'
 import { requestOf } from './eligibility.ts'
 import { observe, type ObserveParts } from './observe.ts'
-import type { Observed } from './observed.ts'
+import type { Facts, Observed } from './observed.ts'
+import { openPooledAttempt } from './pooled-view.ts'
 
 export type ReconcileParts = ObserveParts &
   ActParts & { readonly metrics: Pick<ControllerMetrics, 'jobEnded'> }
@@ -19,7 +22,7 @@ export async function reconcile(parts: ReconcileParts, key: string): Promise<Out
   try {
     return await reconcileJob(parts, job)
   } catch (error) {
-    parts.board.standAside(job.metadata.uid)
+    parts.board.standAside(job)
     throw error
   }
 }
@@ -27,37 +30,68 @@ export async function reconcile(parts: ReconcileParts, key: string): Promise<Out
 async function reconcileJob(parts: ReconcileParts, job: GenerationJob): Promise<Outcome> {
   const facts = await observe(parts, job)
   // No await between the place and its reservation, so that no place is given twice.
-  const observed = { ...facts, place: parts.board.placeOf(job) }
-  const decision = decide(observed, parts.settings)
-  reservePlace(parts, observed, decision)
-
-  for (const action of decision.actions) await perform(parts, job, action)
+  const decision = decideInPlace(parts, facts)
+  for (const action of decision.actions) await perform(parts, job, { action, decision })
+  if (openPooledAttempt(job) === undefined && !startsInSlot(decision)) {
+    parts.assignments.drop(keyOf(job))
+  }
   if (decision.outcome !== undefined) parts.metrics.jobEnded(decision.outcome)
   return outcomeOf(decision)
 }
 
-function forget({ holds, written }: ReconcileParts, key: string): Outcome {
+/** Decides, and takes the place that the decision uses; without it, decides to wait. */
+function decideInPlace(parts: ReconcileParts, facts: Facts): Decision {
+  const { board, settings } = parts
+  const observed: Observed = { ...facts, place: board.placeOf(facts.job) }
+  const decision = decide(observed, settings)
+  if (reservePlace(parts, observed, decision)) return decision
+  return decide({ ...facts, place: { kind: 'Queued', cause: 'Turn' } }, settings)
+}
+
+function reservePlace(
+  { board, settings }: ReconcileParts,
+  { job, clusterGpus }: Observed,
+  { actions }: Decision,
+): boolean {
+  for (const action of actions) {
+    if (action.kind === 'CreateAttempt') {
+      const request = requestOf(action, { allowCpu: settings.allowCpu, clusterGpus })
+      return board.reserve(job, { number: action.number, place: { kind: 'Node', request } })
+    }
+    if (action.kind === 'Assign' && openPooledAttempt(job) === undefined) {
+      const { attempt: number, podUID } = action.assignment
+      return board.reserve(job, { number, place: { kind: 'Slot', podUID } })
+    }
+  }
+  return true
+}
+
+function forget({ assignments, holds, written }: ReconcileParts, key: string): Outcome {
+  assignments.abandon(key)
   holds.forget(key)
   written.forget(key)
   return { kind: 'Done' }
 }
 
-function reservePlace({ board, settings }: ReconcileParts, observed: Observed, decision: Decision) {
-  for (const action of decision.actions) {
-    if (action.kind !== 'CreateAttempt') continue
-    const { allowCpu } = settings
-    const request = requestOf(action, { allowCpu, clusterGpus: observed.clusterGpus })
-    board.reserve(action.job, { number: action.number, request })
-  }
-}
+type Step = { readonly action: Action; readonly decision: Decision }
 
-async function perform(parts: ReconcileParts, job: GenerationJob, action: Action): Promise<void> {
+async function perform(parts: ReconcileParts, job: GenerationJob, { action, decision }: Step) {
   try {
     await act(parts, job, action)
   } catch (error) {
-    if (action.kind === 'CreateAttempt') parts.board.release(job.metadata.uid)
+    if (hasNotStarted(action, decision, error)) parts.board.release(job)
     throw error
   }
+}
+
+/** A status that may have been written after all keeps its slot: the cache will tell. */
+function hasNotStarted({ kind }: Action, decision: Decision, error: unknown): boolean {
+  if (kind === 'CreateAttempt') return true
+  return kind === 'WriteStatus' && startsInSlot(decision) && isRefused(error)
+}
+
+function startsInSlot({ actions }: Decision): boolean {
+  return actions.some(({ kind }) => kind === 'Assign')
 }
 
 function outcomeOf({ recheckAfterMs }: Decision): Outcome {

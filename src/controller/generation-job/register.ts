@@ -1,36 +1,88 @@
 import type { WorkQueue, WorkQueueOptions } from '../../platform/kube/work-queue.ts'
+import { STRAY_SWEEP_MS } from '../limits.ts'
+import type { RegisteredModelPools } from '../model-pool/register.ts'
+import type { PoolClient } from '../pool-client.ts'
 import { AdmissionBoard } from './admission-board.ts'
 import { HoldMemory } from './hold-memory.ts'
+import { PoolAssignments } from './pool-assignments.ts'
+import type { OverCause, SlotAssignment } from './pool-watcher.ts'
 import { reconcile, type ReconcileParts } from './reconcile.ts'
+import { StraySlots } from './stray-slots.ts'
 import { WrittenVersions } from './written-versions.ts'
 
 export type Registration = {
-  readonly parts: Omit<ReconcileParts, 'board' | 'holds' | 'written'>
-  readonly onError: (error: unknown) => void
+  readonly parts: Omit<ReconcileParts, 'assignments' | 'board' | 'holds' | 'written'>
+  readonly pools: Pick<RegisteredModelPools, 'board' | 'states'>
+  readonly poolClient: PoolClient
+  readonly random: () => number
+  readonly onError: (error: unknown, part: 'admission' | 'pool') => void
   readonly startQueue: (reconcile: WorkQueueOptions['reconcile']) => WorkQueue
 }
 
 export type RegisteredGenerationJobs = {
   readonly queue: WorkQueue
   readonly board: AdmissionBoard
+  /** Ends what is not the queue. What runs in pods goes on. */
+  readonly stop: () => Promise<void>
 }
 
-/** Connects the reconcile of GenerationJobs with its queue and the admission board. */
+/** Connects the reconcile of GenerationJobs with its queue, the admission board and the pools. */
 export function registerGenerationJobs({
   parts,
-  startQueue,
+  pools,
+  poolClient,
+  random,
   onError,
+  startQueue,
 }: Registration): RegisteredGenerationJobs {
   const holds = new HoldMemory()
+  const wake = (key: string) => queue.add(key)
   const board = new AdmissionBoard({
     caches: parts.caches,
     holds,
+    pools: pools.board,
     allowCpu: parts.settings.allowCpu,
     clock: parts.clock,
-    wake: (key) => queue.add(key),
-    onError,
+    wake,
+    onError: (error) => onError(error, 'admission'),
   })
-  const all: ReconcileParts = { ...parts, board, holds, written: new WrittenVersions() }
+  const assignments = new PoolAssignments({
+    client: poolClient,
+    clock: parts.clock,
+    random,
+    wake,
+    onOver: (assignment, cause) => freeSlot(pools, assignment, cause),
+    onError: (error) => onError(error, 'pool'),
+  })
+  const all: ReconcileParts = {
+    ...parts,
+    assignments,
+    board,
+    holds,
+    written: new WrittenVersions(),
+  }
   const queue = startQueue(async (key) => await reconcile(all, key))
-  return { queue, board }
+  const strays = new StraySlots({ caches: parts.caches, pools: pools.board, clock: parts.clock })
+  const sweep = setInterval(() => {
+    for (const stray of strays.find()) assignments.cancelStray(stray)
+  }, STRAY_SWEEP_MS)
+  return {
+    queue,
+    board,
+    stop: async () => {
+      clearInterval(sweep)
+      board.stop()
+      await assignments.stop()
+    },
+  }
+}
+
+/** A pod that did not do as its slots promised has changed since it was asked. */
+function freeSlot(
+  { board, states }: Registration['pools'],
+  { podUID, uid, attempt }: SlotAssignment,
+  cause: OverCause | undefined,
+): void {
+  board.release({ uid, attempt })
+  if (cause !== 'Ended') states.refresh(podUID)
 }

@@ -2,12 +2,15 @@ import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import {
   ACTIVE_SECONDS_MAX,
   POD_STUCK_MS,
+  POOL_DOUBT_MS,
+  POOL_RUNNING_AFTER_MS,
+  POOL_SILENCE_MS,
   RECHECK_MAX_MS,
   RECHECK_MIN_MS,
   RETRY_MAX_MS,
 } from '../limits.ts'
-import { type AttemptState, podOf } from './attempt.ts'
-import type { AttemptView, Facts } from './observed.ts'
+import { type AttemptState, podOf, startedTimeOf } from './attempt.ts'
+import type { AttemptView, Facts, PooledView } from './observed.ts'
 
 /** Pause after the nth failure: base × 2^(n−1), at most 6 min, as for batch/v1 Jobs. */
 export function retryDelayMs(failures: number, baseMs: number): number {
@@ -40,7 +43,7 @@ function attemptStartMs(job: GenerationJob, state: AttemptState): number | undef
   if (state.kind !== 'Live' && state.kind !== 'Over') return undefined
   const written = job.status?.attempt
   const isWritten = written?.number === state.attempt.number
-  const time = (isWritten ? written.startTime : undefined) ?? podOf(job, state.attempt)?.startedTime
+  const time = (isWritten ? written.startTime : undefined) ?? startedTimeOf(job, state.attempt)
   return time === undefined ? undefined : Date.parse(time)
 }
 
@@ -84,10 +87,34 @@ export function recheckAfter(facts: Facts, state: AttemptState): number | undefi
     job.status?.retryTime === undefined ? undefined : Date.parse(job.status.retryTime),
     state.kind === 'Live' ? deadlineMs(job, state, nowMs) : undefined,
     state.kind === 'Live' ? stuckMs(job, state.attempt) : undefined,
+    ...(state.kind === 'Live' ? pooledDueTimes(state.attempt.pooled, nowMs) : []),
   ]
   const nextMs = Math.min(...dueTimes.map((dueMs = 0) => (dueMs > nowMs ? dueMs : Infinity)))
   if (nextMs === Infinity) return undefined
   return clamp(nextMs - nowMs, [RECHECK_MIN_MS, RECHECK_MAX_MS])
+}
+
+function pooledDueTimes(pooled: PooledView | undefined, nowMs: number) {
+  if (pooled === undefined) return []
+  const isDoubtful = pooled.pod === 'Doubtful' || isSilent(pooled, nowMs)
+  const { startedMs = -Infinity, silentSinceMs = -Infinity } = pooled.answers ?? {}
+  return [
+    startedMs + POOL_RUNNING_AFTER_MS,
+    silentSinceMs + POOL_SILENCE_MS,
+    isDoubtful ? nowMs + POOL_DOUBT_MS : undefined,
+  ]
+}
+
+/** Whether it is worth a write that an attempt in a slot runs: most end before that. */
+export function isWorthTelling({ pooled }: AttemptView, nowMs: number): boolean {
+  const startedMs = pooled?.answers?.startedMs
+  return startedMs !== undefined && nowMs >= startedMs + POOL_RUNNING_AFTER_MS
+}
+
+/** The pod has given no usable answer for so long that it may not exist any more. */
+export function isSilent({ answers }: PooledView, nowMs: number): boolean {
+  const sinceMs = answers?.silentSinceMs
+  return sinceMs !== undefined && nowMs >= sinceMs + POOL_SILENCE_MS
 }
 
 /** From then on a pod that still waits, or was never made, says why. */

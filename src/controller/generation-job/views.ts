@@ -1,7 +1,7 @@
 import type { Job, Pod } from '../../platform/kube/resources.ts'
 import type { OwnerReference } from '../../platform/kube/types.ts'
 import { type Resources, resourcesOf } from '../../shared/domain/admission/resources.ts'
-import { jobContainerName } from '../../shared/domain/pod-contract.ts'
+import { fetchContainerName, jobContainerName } from '../../shared/domain/pod-contract.ts'
 import { attemptJobName, parseChildName } from './names.ts'
 import type { AttemptJobView, AttemptView, PodPhase, PodView } from './observed.ts'
 
@@ -74,7 +74,7 @@ function viewAttemptJob(job: Job): AttemptJobView {
   }
 }
 
-function requestOfPod(spec: Pod['spec']): Resources {
+export function requestOfPod(spec: Pod['spec']): Resources {
   const container = spec?.containers.find(({ name }) => name === jobContainerName)
   return resourcesOf(container?.resources?.limits)
 }
@@ -93,7 +93,8 @@ function viewPod(pod: Pod): PodView {
     ...viewContainer(pod),
     request: requestOfPod(pod.spec),
     disrupted: isDisrupted(pod),
-    waiting: waitingContainer(pod) ?? waitingForNode(pod),
+    fetching: isFetching(pod),
+    waiting: waitingOf(pod),
   }
 }
 
@@ -101,13 +102,28 @@ function viewContainer(pod: Pod): Pick<PodView, 'startedTime' | 'exitCode' | 'ou
   const { running, terminated } = containerStatusOf(pod)?.state ?? {}
   return {
     startedTime: running?.startedAt ?? terminated?.startedAt,
-    exitCode: terminated?.exitCode,
+    exitCode: terminated?.exitCode ?? failedFetchCode(pod),
     outOfMemory: terminated?.reason === 'OOMKilled',
   }
 }
 
 function containerStatusOf(pod: Pod) {
   return pod.status?.containerStatuses?.find(({ name }) => name === jobContainerName)
+}
+
+function fetchStateOf(pod: Pod) {
+  return pod.status?.initContainerStatuses?.find(({ name }) => name === fetchContainerName)?.state
+}
+
+/** It has begun to fetch, and has not ended that well. */
+function isFetching(pod: Pod): boolean {
+  const { running, terminated } = fetchStateOf(pod) ?? {}
+  return running !== undefined || (terminated?.exitCode ?? 0) !== 0
+}
+
+/** The container itself never runs then. */
+function failedFetchCode(pod: Pod): number | undefined {
+  return isFetching(pod) ? fetchStateOf(pod)?.terminated?.exitCode : undefined
 }
 
 /** Reasons of older kubelets and of the node lifecycle, beside the condition of KEP-3329. */
@@ -125,9 +141,15 @@ function isDisrupted(pod: Pod): boolean {
   return target?.status === 'True' || disruptionReasons.includes(pod.status?.reason ?? '')
 }
 
+/** Why the container does not run yet. */
+export function waitingOf(pod: Pod): PodView['waiting'] {
+  return waitingContainer(pod) ?? waitingForNode(pod)
+}
+
 function waitingContainer(pod: Pod): PodView['waiting'] {
-  const waiting = containerStatusOf(pod)?.state?.waiting
-  if (waiting?.reason === undefined) return undefined
+  const waiting = fetchStateOf(pod)?.waiting ?? containerStatusOf(pod)?.state?.waiting
+  // PodInitializing: for the container that fetches, which says itself what it does.
+  if (waiting?.reason === undefined || waiting.reason === 'PodInitializing') return undefined
   return { reason: waiting.reason, message: waiting.message ?? '' }
 }
 

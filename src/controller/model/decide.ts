@@ -1,14 +1,19 @@
 import { unreachable } from '../../shared/assert.ts'
 import { modelReasons } from '../../shared/crd/conditions.ts'
-import type { Delivery, Model } from '../../shared/crd/model.ts'
+import type { Model, ModelSpec } from '../../shared/crd/model.ts'
 import { mergeConditions } from '../conditions.ts'
+import { packUrl } from '../pack-url.ts'
+import type { PackSettings } from '../settings.ts'
 import { mergePatchBetween } from '../status-patch.ts'
 
 export type ModelReason = keyof typeof modelReasons.Ready
 
 /** The status patch that a Model needs, or undefined when its status is right. */
-export function decideModel(model: Model, nowMs: number): object | undefined {
-  const reason = readinessOf(model.spec.delivery)
+export function decideModel(
+  model: Model,
+  { packs, nowMs }: { readonly packs: PackSettings; readonly nowMs: number },
+): object | undefined {
+  const reason = readinessOf(model.spec, packs)
   const { generation } = model.metadata
   const conditions = mergeConditions(
     model.status?.conditions,
@@ -26,17 +31,28 @@ export function decideModel(model: Model, nowMs: number): object | undefined {
   return mergePatchBetween(model.status ?? {}, after)
 }
 
-/** A claim is looked for when a pod needs it, because each namespace has its own. */
-function readinessOf(delivery: Delivery): ModelReason {
+/**
+ * Claims, images and Secrets are looked for when a pod needs them: each namespace has its own, and
+ * only a Node can say whether it may pull an image. What is fetched is checked by its digest.
+ */
+function readinessOf({ delivery, digest }: ModelSpec, packs: PackSettings): ModelReason {
+  const { embedded, claim, image, fetch } = delivery
   switch (delivery.type) {
     case 'Embedded':
-      return delivery.embedded === undefined ? 'InvalidDelivery' : 'Ready'
+      return readyIf(embedded !== undefined)
     case 'Claim':
-      return delivery.claim === undefined ? 'InvalidDelivery' : 'Ready'
+      return readyIf(claim !== undefined)
     case 'Image':
+      return readyIf(image !== undefined)
     case 'Fetch':
-      return 'DeliveryUnsupported'
+      // A Model that was made before the schema asked for a digest may have none.
+      if (fetch === undefined || digest === undefined) return 'InvalidDelivery'
+      return packUrl(fetch.url, packs) === undefined ? 'DeliveryUnsupported' : 'Ready'
     default:
       return unreachable(delivery.type)
   }
+}
+
+function readyIf(isComplete: boolean): ModelReason {
+  return isComplete ? 'Ready' : 'InvalidDelivery'
 }

@@ -110,8 +110,13 @@ export async function readAnyManifest(folder: string): Promise<Read<AnyManifest>
   const bytes = await readFile(path.join(folder, manifestName)).catch((cause: unknown) => {
     throw packError({ file: manifestName, cause }, `is missing in ${folder}`)
   })
-  const manifest = parseManifest(parseJson(bytes))
+  const manifest = parseManifestFile(bytes)
   return { manifest, digest: createHash('sha256').update(bytes).digest('hex') }
+}
+
+/** @throws AppError model.pack_invalid */
+export function parseManifestFile(bytes: Buffer): AnyManifest {
+  return parseManifest(parseJson(bytes))
 }
 
 /** @throws AppError model.pack_invalid that names the field. */

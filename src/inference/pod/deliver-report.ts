@@ -8,14 +8,15 @@ import { retry, type RetryOptions } from './retry.ts'
 
 export type DeliveryOptions = {
   readonly api: Pick<InternalApi, 'report'>
-  readonly terminationLog: string
+  /** Absent in a pool: its pod does not end with the job. */
+  readonly terminationLog?: string
   readonly retry: RetryOptions
   readonly onError: (error: unknown, doing: string) => void
 }
 
 /**
- * Posts the report and leaves the termination message, in this order: a message promises that
- * the report was offered. Without an answer the api falls back on the confirmed uploads.
+ * Posts the report and leaves the termination message, if any, in this order: a message promises
+ * that the report was offered. Without an answer the api falls back on the confirmed uploads.
  */
 export async function deliverReport(report: Report, options: DeliveryOptions): Promise<void> {
   const body = JSON.stringify(report)
@@ -23,11 +24,13 @@ export async function deliverReport(report: Report, options: DeliveryOptions): P
   await retry(() => options.api.report(body, signal), options.retry).catch((error: unknown) =>
     options.onError(error, 'posting the report'),
   )
+  const { terminationLog } = options
+  if (terminationLog === undefined) return
   const message: TerminationMessage = {
     reason: report.reason,
     digest: createHash('sha256').update(body).digest('hex'),
   }
-  await writeFile(options.terminationLog, JSON.stringify(message)).catch((error: unknown) =>
+  await writeFile(terminationLog, JSON.stringify(message)).catch((error: unknown) =>
     options.onError(error, 'writing the termination message'),
   )
 }

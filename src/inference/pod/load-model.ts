@@ -1,7 +1,8 @@
-import { readManifest, type ReadManifest } from '../models/manifest.ts'
+import { type Manifest, readManifest, type ReadManifest } from '../models/manifest.ts'
 import { mayLoadEarly } from '../models/memory-need.ts'
 import type { ExecutionProvider } from '../runtime/execution-provider.ts'
 import type { Runner } from '../runner/parent.ts'
+import type { LoadRequest } from '../runner/protocol.ts'
 
 export type PodModel = {
   readonly pack: Promise<ReadManifest>
@@ -9,11 +10,15 @@ export type PodModel = {
   readonly load: () => Promise<void>
 }
 
-export type ModelSource = {
-  readonly runner: Runner
-  readonly modelFolder: string
+/** How the models of one runner are run. */
+export type ModelProfile = {
   readonly threads: number
   readonly provider: ExecutionProvider
+}
+
+export type ModelSource = ModelProfile & {
+  readonly runner: Runner
+  readonly modelFolder: string
   readonly memoryBytes: number
 }
 
@@ -24,7 +29,10 @@ export type ModelSource = {
 export function startModel(source: ModelSource): PodModel {
   const pack = readManifest(source.modelFolder)
   let loading: Promise<void> | undefined
-  const load = (): Promise<void> => (loading ??= pack.then((read) => loadPack(source, read)))
+  const load = (): Promise<void> =>
+    (loading ??= pack.then(({ manifest }) => {
+      return source.runner.load(loadRequest(source.modelFolder, manifest, source))
+    }))
   pack
     .then(({ manifest }) => (mayLoadEarly(manifest, source.memoryBytes) ? load() : undefined))
     // Whoever awaits pack or load meets the failure; until then it is not an unhandled one.
@@ -32,8 +40,10 @@ export function startModel(source: ModelSource): PodModel {
   return { pack, load }
 }
 
-async function loadPack(source: ModelSource, { manifest }: ReadManifest): Promise<void> {
-  const { runner, modelFolder: folder, threads, provider } = source
-  const { files, preview } = manifest
-  await runner.load({ folder, files, threads, provider, ...(preview && { preview }) })
+export function loadRequest(
+  folder: string,
+  { files, preview }: Manifest,
+  { threads, provider }: ModelProfile,
+): LoadRequest {
+  return { folder, files, threads, provider, ...(preview && { preview }) }
 }

@@ -10,6 +10,8 @@ export type ProgressPosterOptions = {
   /** An unchanged snapshot is posted again after so long, so that the api sees a living pod. */
   readonly heartbeatMs: number
   readonly onError: (error: unknown) => void
+  /** Absent: 1. */
+  readonly firstSequence?: number | undefined
 }
 
 /**
@@ -21,12 +23,13 @@ export class ProgressPoster {
   readonly #stop = new AbortController()
   #latest: Snapshot | undefined
   #changed = false
-  #sequence = 0
+  #nextSequence: number
   #running: Promise<void> | undefined
   #wake: () => void = () => {}
 
   constructor(options: ProgressPosterOptions) {
     this.#options = options
+    this.#nextSequence = options.firstSequence ?? 1
   }
 
   update(snapshot: Snapshot): void {
@@ -55,9 +58,9 @@ export class ProgressPoster {
   async #post(signal: AbortSignal): Promise<void> {
     if (this.#latest === undefined) return
     this.#changed = false
-    this.#sequence += 1
+    const sequence = this.#nextSequence++
     try {
-      await this.#options.post({ sequence: this.#sequence, ...this.#latest }, signal)
+      await this.#options.post({ sequence, ...this.#latest }, signal)
     } catch (error) {
       if (!signal.aborted) this.#options.onError(error)
     }

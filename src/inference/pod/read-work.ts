@@ -9,8 +9,8 @@ import { readRequest } from './read-request.ts'
 
 /** What this pod has for its job. */
 export type PodResources = {
-  /** By index in the job's `loras`. */
-  readonly loraFolders: readonly (string | undefined)[]
+  /** Where the pack of a LoRA lies; `index` is its place in the job's `loras`. */
+  readonly loraFolder: (lora: { readonly name: string }, index: number) => string | undefined
   readonly memoryBytes: number
   /** Pictures that share a run of the UNet, for a job's batch size. */
   readonly imagesPerRun: (batchSize: number) => number
@@ -31,7 +31,7 @@ export async function readWork(
     throw packError({ file: manifestName }, problem)
   }
   const request = readRequest(work, pack.manifest)
-  const loras = work.loras.map((lora, index) => locateLora(lora, pod.loraFolders[index]))
+  const loras = work.loras.map((lora, index) => locateLora(lora, pod.loraFolder(lora, index)))
   const imagesPerRun = pod.imagesPerRun(work.parameters.batchSize ?? 1)
   const need = { ...request, imagesPerRun, loras: await Promise.all(loras.map(measureLora)) }
   requireMemory(pack.manifest, need, pod.memoryBytes)

@@ -9,6 +9,8 @@ export type RetryOptions = {
   /** No new try begins after so long. */
   readonly forMs: number
   readonly signal: AbortSignal
+  /** Absent: `isWorthRetrying`. */
+  readonly worthRetrying?: (error: unknown) => boolean
 }
 
 const firstDelayMs = 50
@@ -16,7 +18,7 @@ const longestDelayMs = 3_000
 
 /** Repeats a call that is safe to repeat, with growing, jittered pauses. */
 export async function retry<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {
-  const { clock, random, signal } = options
+  const { clock, random, signal, worthRetrying = isWorthRetrying } = options
   const endMs = clock.nowMs() + options.forMs
   for (let delayMs = firstDelayMs; ; delayMs = Math.min(delayMs * 2, longestDelayMs)) {
     try {
@@ -25,7 +27,7 @@ export async function retry<T>(call: () => Promise<T>, options: RetryOptions): P
     } catch (error) {
       const pauseMs = delayMs * (0.5 + random() / 2)
       const late = clock.nowMs() + pauseMs > endMs
-      if (signal.aborted || late || !isWorthRetrying(error)) throw error
+      if (signal.aborted || late || !worthRetrying(error)) throw error
       await sleep(pauseMs, signal)
     }
   }

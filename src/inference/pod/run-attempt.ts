@@ -3,34 +3,39 @@ import type { Clock } from '../../shared/clock.ts'
 import type { Output } from '../../shared/crd/generation-job.ts'
 import type { Report } from '../../shared/wire/internal.ts'
 import type { Outcome } from '../runner/child-link.ts'
+import type { Runner } from '../runner/parent.ts'
 import type { GenerateRequest } from '../runner/protocol.ts'
 import { fetchInputs } from './fetch-inputs.ts'
 import { ImageUploader } from './image-uploader.ts'
 import type { InternalApi } from './internal-api.ts'
 import { InternalApiError } from './internal-api-error.ts'
-import { type ModelSource, type PodModel, startModel } from './load-model.ts'
+import type { PodModel } from './load-model.ts'
 import { PhaseTimes } from './phase-times.ts'
 import { ProgressPoster, type Snapshot } from './progress-poster.ts'
 import { type PodResources, readWork } from './read-work.ts'
 import { retry, type RetryOptions } from './retry.ts'
+import { whenAborted } from './stop-signals.ts'
 import { markUploaded, showPreview, startProgress, stepForward } from './task-progress.ts'
 
-export type AttemptOptions = ModelSource &
-  PodResources & {
-    readonly api: InternalApi
-    /** Where the ConfigMap inputs of the job lie. */
-    readonly inputsFolder: string
-    readonly clock: Clock
-    readonly random: () => number
-    readonly startedMs: number
-    /** SIGTERM: end within one step and report what is there. */
-    readonly stop: AbortSignal
-    /** From here on nothing may be waited for: the pod is about to be killed. */
-    readonly deadline: AbortSignal
-    /** After a stop, how long the child may take before it is killed. */
-    readonly graceMs: number
-    readonly onError: (error: unknown, doing: string) => void
-  }
+export type AttemptOptions = PodResources & {
+  readonly api: InternalApi
+  readonly runner: Runner
+  readonly model: PodModel
+  /** Where the ConfigMap inputs of the job lie. */
+  readonly inputsFolder: string
+  readonly clock: Clock
+  readonly random: () => number
+  readonly startedMs: number
+  /** Of the progress, where an init container has posted some before. */
+  readonly firstSequence?: number | undefined
+  /** SIGTERM or a cancel: end within one step and report what is there. */
+  readonly stop: AbortSignal
+  /** From here on nothing may be waited for: the pod is about to be killed. */
+  readonly deadline: AbortSignal
+  /** After a stop, how long the child may take before it is killed. */
+  readonly graceMs: number
+  readonly onError: (error: unknown, doing: string) => void
+}
 
 const retryMs = 60_000
 /** Errors that another attempt would meet again. */
@@ -42,7 +47,7 @@ const hopeless = [
 const progressPauseMs = 500
 const heartbeatMs = 5_000
 
-/** Does the one job of this pod and says how it ended. Never rejects: every fault is a report. */
+/** Does one attempt of a job and says how it ended. Never rejects: every fault is a report. */
 export async function runAttempt(options: AttemptOptions): Promise<Report> {
   const attempt = new RunningAttempt(options)
   return attempt.run()
@@ -63,6 +68,7 @@ class RunningAttempt {
       pauseMs: progressPauseMs,
       heartbeatMs,
       onError: (error) => options.onError(error, 'posting progress'),
+      firstSequence: options.firstSequence,
     })
     this.#uploader = new ImageUploader({
       api: options.api,
@@ -86,8 +92,7 @@ class RunningAttempt {
   }
 
   async #work(): Promise<Outcome> {
-    const { api, stop, runner } = this.#options
-    const model = startModel(this.#options)
+    const { api, stop, runner, model } = this.#options
     const work = await retry(() => api.work(stop), this.#retryUntil(stop))
     this.#times.mark('untilWork')
     const pack = await model.pack
@@ -107,16 +112,16 @@ class RunningAttempt {
     const cancel = () => runner.cancel({ graceMs: this.#options.graceMs })
     stop.addEventListener('abort', cancel, { once: true })
     try {
-      return await this.#generate(request, model)
+      return await this.#generate(request)
     } finally {
       stop.removeEventListener('abort', cancel)
       this.#times.mark('untilGenerated')
     }
   }
 
-  async #generate(request: GenerateRequest, model: PodModel): Promise<Outcome> {
-    const { stop, runner, onError } = this.#options
-    await Promise.race([model.load(), aborted(stop)])
+  async #generate(request: GenerateRequest): Promise<Outcome> {
+    const { stop, runner, model, onError } = this.#options
+    await Promise.race([model.load(), whenAborted(stop)])
     this.#times.mark('untilModel')
     if (stop.aborted) return 'Cancelled'
     return runner.generate(request, {
@@ -165,11 +170,4 @@ function isInputGone(error: unknown): boolean {
 
 function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).slice(0, 4096)
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
-  await new Promise<void>((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

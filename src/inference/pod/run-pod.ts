@@ -8,6 +8,7 @@ import { chooseProvider, imagesPerRunOf } from '../runtime/execution-provider.ts
 import { memoryBudgetBytes } from '../runtime/memory-budget.ts'
 import { deliverReport, exitCodeOf } from './deliver-report.ts'
 import { openInternalApi } from './internal-api.ts'
+import { startModel } from './load-model.ts'
 import { runAttempt } from './run-attempt.ts'
 import { deadlineAfter } from './stop-signals.ts'
 
@@ -30,20 +31,21 @@ export async function runPod(runner: Runner, stop: AbortSignal): Promise<number>
   })
   const [clock, random] = [systemClock, Math.random]
   const provider = chooseProvider(config.executionProvider)
+  const memoryBytes = memoryBudgetBytes()
+  const { modelFolder } = config
   const report = await runAttempt({
     api,
     runner,
+    model: startModel({ runner, modelFolder, threads: cpuBudget(), provider, memoryBytes }),
     stop,
     deadline,
     clock,
     random,
     onError,
-    modelFolder: config.modelFolder,
     inputsFolder: config.inputsFolder,
-    loraFolders: config.loraFolders,
-    memoryBytes: memoryBudgetBytes(),
-    threads: cpuBudget(),
-    provider,
+    firstSequence: config.firstSequence,
+    loraFolder: (_lora, index) => config.loraFolders[index],
+    memoryBytes,
     imagesPerRun: (batchSize) => imagesPerRunOf(provider, batchSize),
     startedMs: clock.nowMs() - process.uptime() * 1000,
     graceMs: graceMs / 2,

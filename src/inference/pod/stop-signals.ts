@@ -1,10 +1,13 @@
 import process from 'node:process'
 
-/** Fires at SIGTERM or SIGINT. Imported before anything heavy, so that no early signal is lost. */
+/**
+ * Fires at SIGTERM or SIGINT, and keeps catching them: a second one must not end the process
+ * before its report is out. Imported before anything heavy, so that no early signal is lost.
+ */
 export function catchStopSignals(): AbortSignal {
   const stop = new AbortController()
-  process.once('SIGTERM', () => stop.abort())
-  process.once('SIGINT', () => stop.abort())
+  process.on('SIGTERM', () => stop.abort())
+  process.on('SIGINT', () => stop.abort())
   return stop.signal
 }
 
@@ -13,11 +16,23 @@ const reserve = 0.1
 
 /** Fires shortly before the grace period that follows the stop is over. */
 export function deadlineAfter(stop: AbortSignal, graceMs: number): AbortSignal {
-  const deadline = new AbortController()
+  return signalAfter(stop, graceMs * (1 - reserve))
+}
+
+/** Fires so long after the other signal; at once when nothing is left. */
+export function signalAfter(signal: AbortSignal, delayMs: number): AbortSignal {
+  const later = new AbortController()
   const begin = () => {
-    setTimeout(() => deadline.abort(), graceMs * (1 - reserve)).unref()
+    setTimeout(() => later.abort(), Math.max(0, delayMs)).unref()
   }
-  if (stop.aborted) begin()
-  else stop.addEventListener('abort', begin, { once: true })
-  return deadline.signal
+  if (signal.aborted) begin()
+  else signal.addEventListener('abort', begin, { once: true })
+  return later.signal
+}
+
+export async function whenAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }

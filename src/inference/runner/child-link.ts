@@ -52,6 +52,11 @@ export class ChildLink {
     return this.#ended
   }
 
+  /** Fulfilled when the process is gone. */
+  get exited(): Promise<void> {
+    return this.#exited
+  }
+
   get pid(): number | undefined {
     return this.#process.pid
   }

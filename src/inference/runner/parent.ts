@@ -48,6 +48,16 @@ export class Runner {
     return this.#child.pid
   }
 
+  /** Whether the current child can take a request. */
+  get alive(): boolean {
+    return !this.#child.ended
+  }
+
+  /** Fulfilled when the current child is gone; the same promise for the same child. */
+  get childEnd(): Promise<void> {
+    return this.#child.exited
+  }
+
   /** Loads the model; a second call for another one replaces the child. */
   async load(model: LoadRequest): Promise<void> {
     if (this.#loaded !== undefined || this.#child.ended) await this.#replaceChild()
@@ -71,8 +81,12 @@ export class Runner {
     }
   }
 
-  /** Asks the job to end after the current run of the model; kills the child after `graceMs`. */
+  /**
+   * Asks the job to end after the current run of the model; kills the child after `graceMs`.
+   * Without a job it does nothing: it must not hit the next one.
+   */
   cancel({ graceMs }: { readonly graceMs: number }): void {
+    if (!this.#busy) return
     this.#cancelled = true
     this.#child.send({ type: 'Cancel' })
     clearTimeout(this.#graceTimer)

@@ -10,6 +10,7 @@ import {
   newAuthority,
 } from '../certificates.ts'
 import { keptText, writeSecretFile } from '../files.ts'
+import { kubeletFiles } from '../kubelet-files.ts'
 import { kubeconfigText } from '../kubeconfig-text.ts'
 
 /** Files with the identities of one control plane. Paths are absolute. */
@@ -21,6 +22,11 @@ export type Identities = {
   readonly etcdAuthority: string
   readonly etcd: KeyFiles
   readonly etcdClient: KeyFiles
+  readonly kubeletAuthority: string
+  /** With which the node agent answers. */
+  readonly kubelet: KeyFiles
+  /** With which kube-apiserver asks the node agent for logs. */
+  readonly kubeletClient: KeyFiles
   readonly kubeconfigs: { readonly [name in KubeconfigName]: string }
 }
 export type KeyFiles = { readonly certificate: string; readonly key: string }
@@ -36,9 +42,10 @@ const clients = {
 const authoritySchema = z.object({ certificatePem: z.string(), keyPem: z.string() })
 
 /**
- * Makes both authorities and the service-account key once per folder, and the short-lived
+ * Makes the authorities and the service-account key once per folder, and the short-lived
  * certificates and kubeconfigs anew at each start. etcd has an authority of its own: whoever may
- * talk to etcd may do everything, so no Kubernetes client certificate may open it.
+ * talk to etcd may do everything, so no Kubernetes client certificate may open it. The kubelet's
+ * port has one as well: whoever shows a certificate of it is kube-apiserver, and nobody else.
  */
 export async function makeIdentities(
   folder: string,
@@ -53,6 +60,7 @@ export async function makeIdentities(
   })
   const authority = await keptAuthority(folder, 'kubernetes', issue(authorityDays))
   const etcdAuthority = await keptAuthority(folder, 'etcd', issue(authorityDays))
+  const kubeletAuthority = await keptAuthority(folder, 'kubelet', issue(authorityDays))
   const writeKey = async (name: string, made: CertificateKey): Promise<KeyFiles> => ({
     certificate: await write(`${name}.crt`, made.certificatePem),
     key: await write(`${name}.key`, made.keyPem),
@@ -78,6 +86,12 @@ export async function makeIdentities(
     etcdClient: await writeKey(
       'etcd-client',
       await issued(etcdAuthority, { subject: { commonName: 'kube-apiserver' }, use: 'Client' }),
+    ),
+    kubeletAuthority: await write(kubeletFiles.authority, kubeletAuthority.certificatePem),
+    kubelet: await writeKey('kubelet', await issued(kubeletAuthority, serverOf('node-agent'))),
+    kubeletClient: await writeKey(
+      'kubelet-client',
+      await issued(kubeletAuthority, { subject: { commonName: 'kube-apiserver' }, use: 'Client' }),
     ),
     kubeconfigs: {
       admin: await writeKubeconfig('admin'),

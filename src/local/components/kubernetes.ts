@@ -81,7 +81,7 @@ async function startApiServer(
   { programs, ports }: KubernetesOptions,
   identities: Identities,
 ): Promise<LocalProcess> {
-  const { apiServer, authority, etcdClient, serviceAccountKey } = identities
+  const { apiServer, authority, etcdClient, kubeletClient, serviceAccountKey } = identities
   const authentication = await writeAuthentication(identities.folder)
   const tls = { ca: await readFile(authority) }
   return supervisor.start({
@@ -104,6 +104,11 @@ async function startApiServer(
       `--service-account-key-file=${serviceAccountKey}`,
       `--service-account-signing-key-file=${serviceAccountKey}`,
       '--service-cluster-ip-range=10.0.0.0/24',
+      // Logs come from the node agent. Its Nodes have names that nobody can resolve.
+      `--kubelet-certificate-authority=${identities.kubeletAuthority}`,
+      `--kubelet-client-certificate=${kubeletClient.certificate}`,
+      `--kubelet-client-key=${kubeletClient.key}`,
+      '--kubelet-preferred-address-types=InternalIP',
       '--endpoint-reconciler-type=none',
       // As most clusters: device plugins need it, and our own policies must be what refuses.
       '--allow-privileged=true',

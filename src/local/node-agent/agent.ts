@@ -5,7 +5,14 @@ import { startListWatch } from '../../platform/kube/list-watch.ts'
 import type { Logger } from '../../platform/log/logger.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { ImageMap } from './image-map.ts'
-import { keepNode, refuseForeignNodes, registerNode, writeNodeStatus } from './nodes.ts'
+import { type LogServerOptions, startLogServer } from './log-server.ts'
+import {
+  type NodePlan,
+  keepNode,
+  refuseForeignNodes,
+  registerNode,
+  writeNodeStatus,
+} from './nodes.ts'
 import { PodKeeper } from './pod-keeper.ts'
 import { pods } from './pod.ts'
 import { type RestartBackoff, kubeletBackoff } from './restart-policy.ts'
@@ -23,6 +30,8 @@ export type NodeAgentOptions = {
   readonly nodeCount: number
   readonly gpusPerNode: number
   readonly allowForeignNodes: boolean
+  /** Certificate, key and authority of the kubelet's port; without it no logs are served. */
+  readonly kubeletFolder?: string | undefined
   /** Only tests change them. */
   readonly backoff?: RestartBackoff
   readonly tokenRenewalShare?: number
@@ -45,12 +54,11 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
   const client = scopedClient(options.client, { signal })
   const onError = (error: unknown, pod?: string) => log.warn({ pod, err: error }, 'try again later')
   if (!options.allowForeignNodes) await refuseForeignNodes(client)
-  const nodes = Array.from({ length: options.nodeCount }, (_, index) => {
-    const name = `${options.nodePrefix}-${index + 1}`
-    return { client, clock, name, gpus: options.gpusPerNode }
+  const names = Array.from({ length: options.nodeCount }, (_, index) => {
+    return `${options.nodePrefix}-${index + 1}`
   })
-  for (const node of nodes) await registerNode(node)
-  const names = nodes.map((node) => node.name)
+  // Processes get paths in it and start in folders of their own.
+  const podsFolder = join(resolve(options.folder), 'pods')
   let isAdopted = false
   const watch = startListWatch({
     client,
@@ -65,22 +73,30 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
     onChange: (key) => isAdopted && keeper.observe(key),
   })
   const isOurs = (pod: { spec: { nodeName?: string } }) => names.includes(pod.spec.nodeName ?? '')
+  const find = (key: string) =>
+    [watch.lister.get(key)].find((pod) => pod !== undefined && isOurs(pod))
+  const logs = { podsFolder, find, onError, signal }
+  const nodes = await openNodes({ ...options, client }, names, logs).catch((error: unknown) => {
+    stopping.abort()
+    throw error
+  })
   const keeper = new PodKeeper({
     client,
     clock,
     random,
     imageMap,
     onError,
-    // Processes get paths in it and start in folders of their own.
-    podsFolder: join(resolve(options.folder), 'pods'),
+    podsFolder,
     backoff: options.backoff ?? kubeletBackoff,
     tokenRenewalShare: options.tokenRenewalShare ?? 0.8,
-    find: (key) => [watch.lister.get(key)].find((pod) => pod !== undefined && isOurs(pod)),
+    find,
   })
   await watch.synced()
   isAdopted = true
   keeper.adopt(watch.lister.list().filter(isOurs))
-  for (const node of nodes) keepNode(node, { signal, onError }).catch(onError)
+  for (const [index, node] of nodes.entries()) {
+    keepNode(node, { signal, onError, phase: (index + 1) / nodes.length }).catch(onError)
+  }
   log.info({ nodes: names }, 'the process node agent runs: a development tool with simulated GPUs')
   const stop = async () => {
     // Not ready first, so that the replacements of the ended pods are bound elsewhere or wait.
@@ -92,4 +108,18 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
     await Promise.all([keeper.stop(), watch.stop()])
   }
   return { stop }
+}
+
+/** Serves the Nodes' logs, where there is a kubelet's certificate, and registers the Nodes. */
+async function openNodes(
+  { client, clock, imageMap, gpusPerNode: gpus, kubeletFolder }: NodeAgentOptions,
+  names: readonly string[],
+  logs: Omit<LogServerOptions, 'kubeletFolder'>,
+): Promise<readonly NodePlan[]> {
+  const isServed = kubeletFolder !== undefined
+  const kubeletPort = isServed ? await startLogServer({ ...logs, kubeletFolder }) : 0
+  const isSimulating = [...imageMap.values()].some(({ simulate }) => simulate !== undefined)
+  const nodes = names.map((name) => ({ client, clock, name, gpus, isSimulating, kubeletPort }))
+  for (const node of nodes) await registerNode(node)
+  return nodes
 }

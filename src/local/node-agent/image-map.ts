@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { AppError } from '../../shared/errors.ts'
+import { type Simulation, simulatedImage } from './simulation/simulation.ts'
 
 const absolutePath = z.string().startsWith('/')
 
@@ -10,10 +11,21 @@ const imageEntry = z.strictObject({
   workingFolder: absolutePath.optional(),
   environment: z.record(z.string(), z.string()).default({}),
 })
+/** An image that is mounted, not run. */
+const imageFolder = z.strictObject({ folder: absolutePath }).transform(({ folder }) => {
+  return { folder, command: [], workingFolder: undefined, environment: {} }
+})
+
+/** `command` is empty for an image that is mounted only. */
+type ImageEntry = z.output<typeof imageEntry> & {
+  /** What a volume of the image shows. */
+  readonly folder?: string | undefined
+  readonly simulate?: Simulation | undefined
+}
 /** A path inside the container and the folder or file on this machine that stands for it. */
 export type PathRewrite = { readonly from: string; readonly to: string }
 /** `rewrites`: paths that exist inside the image. */
-export type Image = Readonly<z.output<typeof imageEntry>> & {
+export type Image = Readonly<ImageEntry> & {
   readonly rewrites: readonly PathRewrite[]
 }
 export type ImageMap = ReadonlyMap<string, Image>
@@ -21,7 +33,7 @@ export type ImageMap = ReadonlyMap<string, Image>
 /** `{ "paths": {…}, "<image>": {…} }`: what runs in place of each container image. */
 const imageMapFile = z
   .object({ paths: z.record(absolutePath, absolutePath).default({}) })
-  .catchall(imageEntry)
+  .catchall(z.union([imageEntry, simulatedImage, imageFolder]))
 
 /** Turns the parsed JSON of an image map file into images; throws a ZodError. */
 export function parseImageMap(json: unknown): ImageMap {

@@ -16,6 +16,7 @@ import type { Clock } from '../../shared/clock.ts'
 import { AppError } from '../../shared/errors.ts'
 import { gpuResource, labels, taints } from '../../shared/names.ts'
 import { hostIp } from './pod-status.ts'
+import { simulatedPodsLabel } from './simulation/simulation.ts'
 
 /** Nodes of any process node agent carry it: the others are foreign. */
 const processNodeLabel = 'atelier.dev/process-node'
@@ -28,11 +29,15 @@ const podsPerNode = 110
 const architecture = arch() === 'x64' ? 'amd64' : arch()
 const simulatedGpuMemoryMib = 16_384
 
-type NodePlan = {
+export type NodePlan = {
   readonly client: KubeClient
   readonly clock: Clock
   readonly name: string
   readonly gpus: number
+  /** Some of its pods may be simulated. */
+  readonly isSimulating?: boolean
+  /** Where logs are asked for; 0: nowhere. */
+  readonly kubeletPort: number
 }
 
 /** Throws `platform.misconfigured` in a cluster that has Nodes of another kind than ours. */
@@ -68,12 +73,17 @@ export async function registerNode(plan: NodePlan): Promise<void> {
   await applyObject(client, leases, { object: lease, fieldManager: 'process-node', force: true })
 }
 
-type Keeping = { readonly signal: AbortSignal; readonly onError: (error: unknown) => void }
+type Keeping = {
+  readonly signal: AbortSignal
+  readonly onError: (error: unknown) => void
+  /** Share of the first pause that is waited: hundreds of Nodes are not to renew at once. */
+  readonly phase: number
+}
 
 /** Renews the Node's lease until the signal fires. */
-export async function keepNode(plan: NodePlan, { signal, onError }: Keeping): Promise<void> {
+export async function keepNode(plan: NodePlan, { signal, onError, phase }: Keeping) {
   for (let renewals = 1; ; renewals += 1) {
-    await sleep(leaseRenewalMs, signal)
+    await sleep(renewals === 1 ? leaseRenewalMs * phase : leaseRenewalMs, signal)
     if (signal.aborted) return
     try {
       await renewLease(plan)
@@ -101,7 +111,8 @@ function leaseSpec({ clock, name }: NodePlan) {
 }
 
 /** Labels as kubelet and GPU feature discovery set them, and the taint. */
-export function nodeDraft({ name, gpus }: Pick<NodePlan, 'name' | 'gpus'>): Draft<Node> {
+export function nodeDraft(plan: Pick<NodePlan, 'name' | 'gpus' | 'isSimulating'>): Draft<Node> {
+  const { name, gpus, isSimulating = false } = plan
   const gpuLabels = {
     [labels.simulatedGpu]: 'true',
     'nvidia.com/gpu.present': 'true',
@@ -115,6 +126,7 @@ export function nodeDraft({ name, gpus }: Pick<NodePlan, 'name' | 'gpus'>): Draf
     'kubernetes.io/arch': architecture,
     [processNodeLabel]: 'true',
     ...(gpus > 0 ? gpuLabels : {}),
+    ...(isSimulating ? { [simulatedPodsLabel]: 'true' } : {}),
   }
   return {
     metadata: { name, labels: nodeLabels },
@@ -145,6 +157,7 @@ export async function writeNodeStatus(
     capacity: amounts,
     allocatable: amounts,
     addresses,
+    daemonEndpoints: { kubeletEndpoint: { Port: plan.kubeletPort } },
     conditions: [ready],
     nodeInfo: nodeInfo(),
   }

@@ -4,10 +4,12 @@ import { join } from 'node:path'
 import { keyOf } from '../../platform/kube/resources.ts'
 import { type Outcome, type WorkQueue, startWorkQueue } from '../../platform/kube/work-queue.ts'
 import { killMarked, runFolder } from './container-process.ts'
-import { hasEnded, loadStatus, newStatus, withoutStarts } from './pod-status.ts'
+import { allStatuses, hasEnded, loadStatus, newStatus, withoutStarts } from './pod-status.ts'
 import { PodWorker, type StopOptions, type WorkerContext } from './pod-worker.ts'
 import { confirmDeletion } from './pod-writes.ts'
 import type { Pod, PodStatus } from './pod.ts'
+import { SimulatedPod } from './simulation/simulated-pod.ts'
+import { simulationOf } from './simulation/simulation.ts'
 
 export type KeeperOptions = WorkerContext & {
   /** The newest known version of a pod on one of our Nodes. */
@@ -23,7 +25,9 @@ const goneGraceMs = 2_000
 export class PodKeeper {
   readonly #options: KeeperOptions
   readonly #queue: WorkQueue
-  readonly #workers = new Map<string, PodWorker>()
+  readonly #workers = new Map<string, PodWorker | SimulatedPod>()
+  /** Of the workers, kept beside them: there may be thousands. */
+  readonly #addresses = new Set<string>()
   #isLeaving = false
 
   constructor(options: KeeperOptions) {
@@ -75,6 +79,7 @@ export class PodKeeper {
       // The end of its last process brings it here again.
       if (!worker.isOver) return { kind: 'Done' }
       this.#workers.delete(key)
+      this.#addresses.delete(worker.address)
       rmSync(join(this.#options.podsFolder, worker.uid), { recursive: true, force: true })
     }
     if (pod === undefined) return { kind: 'Done' }
@@ -87,20 +92,35 @@ export class PodKeeper {
   }
 
   /** Undefined for a pod that had ended before this agent knew of it, or comes too late. */
-  #begin(key: string, pod: Pod): PodWorker | undefined {
+  #begin(key: string, pod: Pod): PodWorker | SimulatedPod | undefined {
+    const isSimulated = simulationOf(pod.spec.containers, this.#options.imageMap) !== undefined
+    if (isSimulated) return this.#beginSimulated(key, pod)
     const status = loadStatus(this.#folderOf(pod)) ?? this.#firstStatus(pod)
     if (status === undefined || this.#isLeaving) return undefined
     const worker = new PodWorker(this.#options, { pod, status }, () => this.observe(key))
+    return this.#keep(key, worker)
+  }
+
+  #beginSimulated(key: string, pod: Pod): SimulatedPod | undefined {
+    if (hasEnded(pod.status) || this.#isLeaving) return undefined
+    const start = { pod, address: this.#addressOf(pod), wake: () => this.observe(key) }
+    return this.#keep(key, new SimulatedPod(this.#options, start))
+  }
+
+  #keep<Worker extends PodWorker | SimulatedPod>(key: string, worker: Worker): Worker {
     this.#workers.set(key, worker)
+    this.#addresses.add(worker.address)
     return worker
+  }
+
+  #addressOf({ metadata, status }: Pod): string {
+    return status?.podIP ?? choosePodAddress(metadata.uid, this.#addresses)
   }
 
   #firstStatus(pod: Pod): PodStatus | undefined {
     if (hasEnded(pod.status)) return undefined
     const now = new Date(this.#options.clock.nowMs()).toISOString()
-    const taken = new Set([...this.#workers.values()].map((worker) => worker.address))
-    const address = pod.status?.podIP ?? choosePodAddress(pod.metadata.uid, taken)
-    const status = newStatus(pod, { address, now })
+    const status = newStatus(pod, { address: this.#addressOf(pod), now })
     if (pod.status?.phase !== 'Running') return status
     const failure = { reason: 'NodeRestarted', message: 'the process node has lost the pod' }
     return withoutStarts(status, { now, failure })
@@ -113,8 +133,7 @@ export class PodKeeper {
 
 /** Folders of the processes that ran when this status was written. */
 function runningFolders(podFolder: string): readonly string[] {
-  const containers = loadStatus(podFolder)?.containerStatuses ?? []
-  return containers
+  return allStatuses(loadStatus(podFolder))
     .filter(({ state }) => state?.running !== undefined)
     .map(({ name, restartCount }) => runFolder(podFolder, name, restartCount).folder)
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { assert } from '../../shared/assert.ts'
 import type { ProcessIdentity } from '../bootstrap/steps.mjs'
-import type { Pod, PodStatus } from './pod.ts'
+import type { Container, Pod, PodStatus } from './pod.ts'
 
 export const hostIp = '127.0.0.1'
 
@@ -19,6 +19,7 @@ export function newStatus(
   pod: Pod,
   { address, now }: { readonly address: string; readonly now: string },
 ): PodStatus {
+  const { initContainers = [], containers } = pod.spec
   const status: PodStatus = {
     observedGeneration: pod.metadata.generation,
     hostIP: hostIp,
@@ -27,22 +28,26 @@ export function newStatus(
     podIPs: [{ ip: address }],
     startTime: now,
     conditions: pod.status?.conditions,
-    containerStatuses: pod.spec.containers.map(({ name, image = '' }) => ({
-      name,
-      image,
-      imageID: '',
-      restartCount: 0,
-      started: false,
-      ready: false,
-      state: { waiting: { reason: 'ContainerCreating' } },
-      lastState: {},
-    })),
+    ...(initContainers.length > 0 && { initContainerStatuses: initContainers.map(newContainer) }),
+    containerStatuses: containers.map(newContainer),
   }
   return summarize(status, now)
 }
 
+function newContainer({ name, image = '' }: Container): ContainerStatus {
+  const state = { waiting: { reason: 'ContainerCreating' } }
+  return { ...neverRun, name, image, state, lastState: {} }
+}
+
+const neverRun = { imageID: '', restartCount: 0, started: false, ready: false }
+
+/** Those that run before the others come first. */
+export function allStatuses(status: PodStatus | undefined): readonly ContainerStatus[] {
+  return [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
+}
+
 export function containerOf(status: PodStatus, name: string): ContainerStatus {
-  const found = status.containerStatuses?.find((each) => each.name === name)
+  const found = allStatuses(status).find((each) => each.name === name)
   assert(found !== undefined, 'every container of a pod has a status')
   return found
 }
@@ -63,10 +68,9 @@ export function withContainer(
   status: PodStatus,
   { now, ...change }: Partial<ContainerStatus> & { readonly name: string; readonly now: string },
 ): PodStatus {
-  const containerStatuses = status.containerStatuses?.map((each) =>
-    each.name === change.name ? { ...each, ...change } : each,
-  )
-  return summarize({ ...status, containerStatuses }, now)
+  const changed = (each: ContainerStatus) =>
+    each.name === change.name ? { ...each, ...change } : each
+  return summarize(withEach(status, changed), now)
 }
 
 /** Nothing will be started any more: what does not run has ended, or never will have begun. */
@@ -75,12 +79,24 @@ export function withoutStarts(
   { now, failure }: { readonly now: string; readonly failure?: PodFailure | undefined },
 ): PodStatus {
   const never = { exitCode: 137, reason: 'ContainerNotRun', startedAt: now, finishedAt: now }
-  const containerStatuses = status.containerStatuses?.map((each) => {
+  const ended = (each: ContainerStatus) => {
     const { state, lastState } = each
     if (state?.running !== undefined || state?.terminated !== undefined) return each
     return { ...each, state: { terminated: lastState?.terminated ?? never } }
-  })
-  return summarize({ ...status, ...failure, containerStatuses }, now)
+  }
+  return summarize({ ...withEach(status, ended), ...failure }, now)
+}
+
+function withEach(
+  status: PodStatus,
+  change: (each: ContainerStatus) => ContainerStatus,
+): PodStatus {
+  const { initContainerStatuses: before, containerStatuses } = status
+  return {
+    ...status,
+    ...(before !== undefined && { initContainerStatuses: before.map(change) }),
+    containerStatuses: containerStatuses?.map(change),
+  }
 }
 
 export function hasEnded({ phase }: PodStatus = {}): boolean {
@@ -94,7 +110,7 @@ function summarize(status: PodStatus, now: string): PodStatus {
   const unreadyReason = phase === 'Succeeded' ? 'PodCompleted' : 'ContainersNotReady'
   const ready = isReady ? { status: 'True' } : { status: 'False', reason: unreadyReason }
   const conditions = [
-    { type: 'Initialized', status: 'True' },
+    { type: 'Initialized', ...initialized(status) },
     { type: 'ContainersReady', ...ready },
     { type: 'Ready', ...ready },
   ].map((condition) => {
@@ -105,16 +121,35 @@ function summarize(status: PodStatus, now: string): PodStatus {
   return { ...status, phase, conditions }
 }
 
-function phaseOf({ containerStatuses = [], reason }: PodStatus): string {
+/** Every container that is to run first has ended well. */
+export function isInitialized({ initContainerStatuses = [] }: PodStatus): boolean {
+  return initContainerStatuses.every(({ state }) => state?.terminated?.exitCode === 0)
+}
+
+function initialized(status: PodStatus) {
+  return isInitialized(status)
+    ? { status: 'True' }
+    : { status: 'False', reason: 'ContainersNotInitialized' }
+}
+
+/** Whether any process of the pod was ever started. */
+export function hasBegun(status: PodStatus): boolean {
+  return allStatuses(status).some(
+    ({ state, lastState }) => state?.running ?? state?.terminated ?? lastState?.terminated,
+  )
+}
+
+function phaseOf(status: PodStatus): string {
+  const { initContainerStatuses = [], containerStatuses = [], reason } = status
+  const first = initContainerStatuses.map(({ state }) => state)
+  if (first.some((state) => state?.running !== undefined)) return 'Pending'
+  if (first.some((state) => (state?.terminated?.exitCode ?? 0) !== 0)) return 'Failed'
   const states = containerStatuses.map(({ state }) => state)
   if (states.every((state) => state?.terminated !== undefined)) {
     const isGood = states.every((state) => state?.terminated?.exitCode === 0)
     return isGood && reason === undefined ? 'Succeeded' : 'Failed'
   }
-  const hasBegun = containerStatuses.some(
-    ({ state, lastState }) => state?.running ?? state?.terminated ?? lastState?.terminated,
-  )
-  return hasBegun ? 'Running' : 'Pending'
+  return hasBegun({ containerStatuses }) ? 'Running' : 'Pending'
 }
 
 /** Written by this program only, so its shape is not looked at again. */

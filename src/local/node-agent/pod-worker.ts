@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { KubeClient } from '../../platform/kube/client.ts'
 import type { Outcome } from '../../platform/kube/work-queue.ts'
 import { assert } from '../../shared/assert.ts'
@@ -14,25 +14,28 @@ import {
   startContainer,
   stopContainer,
 } from './container-process.ts'
-import { type PodPlace, keyReader } from './environment.ts'
+import { keyReader } from './environment.ts'
 import type { ImageMap } from './image-map.ts'
 import {
   type ContainerEnd,
   type ContainerStatus,
   type PodFailure,
+  allStatuses,
   containerId,
   containerOf,
+  hasBegun,
   hasEnded,
+  isInitialized,
   runningProcess,
   saveStatus,
   withContainer,
   withoutStarts,
 } from './pod-status.ts'
 import { confirmDeletion, writePodStatus } from './pod-writes.ts'
-import { type Container, type Pod, type PodStatus, refusalsOf } from './pod.ts'
+import { type Container, type Pod, type PodStatus, allContainers, refusalsOf } from './pod.ts'
 import { watchProbe } from './probes.ts'
 import { type RestartBackoff, mustRestart, restartDelayMs } from './restart-policy.ts'
-import { writeTokens, writeVolumes } from './volumes.ts'
+import { type VolumePlace, writeTokens, writeVolumes } from './volumes.ts'
 
 export type WorkerContext = {
   readonly client: KubeClient
@@ -67,7 +70,7 @@ export class PodWorker {
   readonly #context: WorkerContext
   readonly #wake: () => void
   readonly #folder: string
-  readonly #place: PodPlace
+  readonly #place: VolumePlace
   readonly #runs = new Map<string, Run>()
   readonly #plans = new Map<string, ProcessPlan>()
   readonly #reported = Promise.withResolvers<void>()
@@ -85,8 +88,10 @@ export class PodWorker {
     this.#wake = wake
     this.#folder = join(context.podsFolder, this.uid)
     const read = keyReader(context.client, pod.metadata.namespace)
-    this.#place = { pod, podIp: this.address, folder: this.#folder, read }
-    for (const container of pod.spec.containers) {
+    const claimsFolder = join(dirname(context.podsFolder), 'claims')
+    const { imageMap: images } = context
+    this.#place = { pod, podIp: this.address, folder: this.#folder, read, claimsFolder, images }
+    for (const container of allContainers(pod.spec)) {
       const process = runningProcess(containerOf(status, container.name))
       if (process !== undefined) {
         this.#follow(container, attachContainer(process, this.#files(container.name)))
@@ -138,7 +143,7 @@ export class PodWorker {
    * Resolves when the end has been reported.
    */
   async leave({ graceMs, failure }: StopOptions): Promise<void> {
-    if (this.#status.phase === 'Pending') {
+    if (!hasBegun(this.#status)) {
       this.#stopDueMs = 0
       return
     }
@@ -175,20 +180,31 @@ export class PodWorker {
       return this.stop({ graceMs: 0, failure: { reason: 'UnsupportedByProcessNode', message } })
     }
     const { imageMap } = this.#context
-    const unmapped = this.#pod.spec.containers.find(({ image = '' }) => !imageMap.has(image))
+    const unmapped = allContainers(this.#pod.spec).find(
+      ({ image = '' }) => (imageMap.get(image)?.command ?? []).length === 0,
+    )
     // As with a kubelet, such a pod waits until somebody deletes it.
     if (unmapped !== undefined) {
       return this.#wait('ErrImagePull', `image ${unmapped.image} is not in the image map`)
     }
     try {
       await this.#renewTokens()
-      if (this.#status.phase === 'Pending') await writeVolumes(this.#place)
-      for (const container of this.#pod.spec.containers) await this.#startWhenDue(container)
+      if (!hasBegun(this.#status)) await writeVolumes(this.#place)
+      for (const container of this.#nextContainers()) await this.#startWhenDue(container)
     } catch (error) {
       this.#warn(error)
       this.#wait('CreateContainerConfigError', messageOf(error))
       this.#lookAt(this.#nowMs + configRetryMs)
     }
+  }
+
+  /** Those that may run now: one after the other first, then all others together. */
+  #nextContainers(): readonly Container[] {
+    if (isInitialized(this.#status)) return this.#pod.spec.containers
+    const hasEndedWell = ({ name }: Container) =>
+      containerOf(this.#status, name).state?.terminated?.exitCode === 0
+    const first = this.#pod.spec.initContainers?.find((container) => !hasEndedWell(container))
+    return first === undefined ? [] : [first]
   }
 
   #lookAt(dueMs: number): void {
@@ -207,7 +223,7 @@ export class PodWorker {
 
   /** Containers that have never run say what they wait for. */
   #wait(reason: string, message: string): void {
-    for (const { name, state, lastState } of this.#status.containerStatuses ?? []) {
+    for (const { name, state, lastState } of allStatuses(this.#status)) {
       if (state?.waiting === undefined || lastState?.terminated !== undefined) continue
       this.#changeContainer({ name, state: { waiting: { reason, message } } })
     }
@@ -294,7 +310,9 @@ export class PodWorker {
   #end({ name }: Container, { restartCount, ...end }: EndOfRun): void {
     const isStopping = this.#stopDueMs < Infinity
     const ended = { name, restartCount, started: false, ready: false }
-    if (isStopping || !mustRestart(this.#pod.spec.restartPolicy, end.exitCode)) {
+    const { restartPolicy, initContainers = [] } = this.#pod.spec
+    const isFirst = initContainers.some((each) => each.name === name)
+    if (isStopping || !mustRestart(restartPolicy, { exitCode: end.exitCode, isFirst })) {
       return this.#changeContainer({ ...ended, state: { terminated: end } })
     }
     const waiting = { reason: 'CrashLoopBackOff', message: 'it is started again later' }

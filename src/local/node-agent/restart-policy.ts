@@ -9,7 +9,12 @@ export function restartDelayMs(restarts: number, { firstMs, maxMs }: RestartBack
 }
 
 /** Whether a container that ended with this code is started again. */
-export function mustRestart(policy: string | undefined, exitCode: number): boolean {
+export function mustRestart(
+  policy: string | undefined,
+  { exitCode, isFirst = false }: { readonly exitCode: number; readonly isFirst?: boolean },
+): boolean {
+  // A container that runs before the others has done its work when it ends well.
+  if (isFirst && exitCode === 0) return false
   if (policy === 'Never') return false
   return policy !== 'OnFailure' || exitCode !== 0
 }

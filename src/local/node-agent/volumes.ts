@@ -1,14 +1,22 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { KubeClient } from '../../platform/kube/client.ts'
 import { requestToken } from '../../platform/kube/objects.ts'
+import { AppError } from '../../shared/errors.ts'
 import { volumesFolder } from './container-plan.ts'
 import { type KeyReference, type PodPlace, fieldValue, keyOf, keysOf } from './environment.ts'
+import type { ImageMap } from './image-map.ts'
 import type { Pod, Volume } from './pod.ts'
 
 type Projection = NonNullable<NonNullable<Volume['projected']>['sources']>[number]
 type KeyFiles = KeyReference & {
   readonly items?: readonly { readonly key: string; readonly path: string; mode?: number }[]
+}
+/** Without them, in a simulated pod, claims and images are empty folders. */
+export type VolumePlace = PodPlace & {
+  /** Folders that stand for persistent volumes: `<namespace>/<claim>`. */
+  readonly claimsFolder?: string
+  readonly images?: ImageMap
 }
 /** `path` is relative to the volume's folder. */
 type VolumeFile = { readonly path: string; readonly content: Buffer; readonly mode?: number }
@@ -17,17 +25,45 @@ type VolumeFile = { readonly path: string; readonly content: Buffer; readonly mo
  * Creates the folders of a pod's volumes and writes their files, except tokens.
  * Throws `request.invalid` when something that is not optional is missing.
  */
-export async function writeVolumes(place: PodPlace): Promise<void> {
+export async function writeVolumes(place: VolumePlace): Promise<void> {
   for (const volume of place.pod.spec.volumes ?? []) {
     const folder = join(volumesFolder(place.folder), volume.name)
-    mkdirSync(folder, { recursive: true })
-    const { defaultMode = 0o644 } = volume.secret ?? volume.configMap ?? volume.projected ?? {}
-    for (const source of sourcesOf(volume)) {
-      for (const { path, content, mode } of await sourceFiles(source, place)) {
-        replaceFile(join(folder, path), content, mode ?? defaultMode)
-      }
+    const other = otherFolder(volume, place)
+    if (other === undefined) await fillFolder(folder, volume, place)
+    else linkFolder(folder, other)
+  }
+}
+
+async function fillFolder(folder: string, volume: Volume, place: PodPlace): Promise<void> {
+  mkdirSync(folder, { recursive: true })
+  const { defaultMode = 0o644 } = volume.secret ?? volume.configMap ?? volume.projected ?? {}
+  for (const source of sourcesOf(volume)) {
+    for (const { path, content, mode } of await sourceFiles(source, place)) {
+      replaceFile(join(folder, path), content, mode ?? defaultMode)
     }
   }
+}
+
+/** Of a volume that outlives the pod or is older than it. */
+function otherFolder({ persistentVolumeClaim, image }: Volume, place: VolumePlace) {
+  const { claimsFolder, images } = place
+  if (persistentVolumeClaim !== undefined && claimsFolder !== undefined) {
+    const { namespace } = place.pod.metadata
+    const folder = join(claimsFolder, namespace, persistentVolumeClaim.claimName)
+    mkdirSync(folder, { recursive: true })
+    return folder
+  }
+  if (image === undefined || images === undefined) return undefined
+  const folder = images.get(image.reference ?? '')?.folder
+  if (folder !== undefined) return folder
+  const message = `image ${image.reference} is no folder of the image map`
+  throw new AppError('request.invalid', message)
+}
+
+function linkFolder(folder: string, target: string): void {
+  mkdirSync(dirname(folder), { recursive: true })
+  rmSync(folder, { recursive: true, force: true })
+  symlinkSync(target, folder)
 }
 
 /** A plain volume is like a projected one with one source. */

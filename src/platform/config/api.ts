@@ -30,6 +30,7 @@ const apiConfigSchema = z
     KUBECONFIG: filePath.optional(),
     ATELIER_OBJECTS_FOLDER: filePath,
     ATELIER_SECRETS_FOLDER: filePath,
+    ATELIER_CONTROLLER_TOKEN_FILE: filePath.optional(),
     ATELIER_DEMO_ACCOUNTS_FILE: filePath.optional(),
     ATELIER_TRUSTED_PROXIES: listOf(network),
     ATELIER_CORS_ORIGINS: listOf(originAddress),
@@ -63,6 +64,8 @@ const apiConfigSchema = z
     objectsFolder: environment.ATELIER_OBJECTS_FOLDER,
     /** Holds `url-key` and `seal-key`. */
     secretsFolder: environment.ATELIER_SECRETS_FOLDER,
+    /** Token of audience `controllerAudience`; without it nobody says why jobs wait. */
+    controllerTokenFile: environment.ATELIER_CONTROLLER_TOKEN_FILE,
     demoAccountsFile: environment.ATELIER_DEMO_ACCOUNTS_FILE,
     /** Whose `X-Forwarded-For` is believed; without any the socket's address counts. */
     trustedProxies: environment.ATELIER_TRUSTED_PROXIES,

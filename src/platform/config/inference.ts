@@ -8,6 +8,10 @@ import { type Environment, readConfig } from './read-config.ts'
 const providerSettings = ['auto', 'cpu', 'cuda', 'tensorrt', 'webgpu'] as const
 export type ProviderSetting = (typeof providerSettings)[number]
 
+export const providerSetting = z
+  .enum(providerSettings, { error: `must be one of ${providerSettings.join(', ')}` })
+  .default('auto')
+
 /** Variables of a job pod; their names are `podEnvironment` of the pod contract. */
 const inferenceConfigSchema = z
   .looseObject({
@@ -18,10 +22,9 @@ const inferenceConfigSchema = z
     ATELIER_MODEL_FOLDER: filePath,
     ATELIER_INPUTS_FOLDER: filePath.default(podPaths.inputs),
     ATELIER_GRACE_SECONDS: wholeNumber({ min: 1, max: 86_400 }).prefault('30'),
+    ATELIER_FIRST_SEQUENCE: wholeNumber({ min: 1, max: 2 ** 31 }).optional(),
     ATELIER_TERMINATION_LOG: filePath.default(podPaths.terminationLog),
-    ATELIER_EXECUTION_PROVIDER: z
-      .enum(providerSettings, { error: `must be one of ${providerSettings.join(', ')}` })
-      .default('auto'),
+    ATELIER_EXECUTION_PROVIDER: providerSetting,
     POD_IP: z.union([z.ipv4(), z.ipv6()], { error: 'must be an IP address' }),
     ATELIER_LOG_LEVEL: logLevel.default('info'),
   })
@@ -36,6 +39,7 @@ const inferenceConfigSchema = z
     /** In the order of `parameters.loras`. */
     loraFolders: loraFoldersOf(environment),
     graceSeconds: environment.ATELIER_GRACE_SECONDS,
+    firstSequence: environment.ATELIER_FIRST_SEQUENCE,
     terminationLog: environment.ATELIER_TERMINATION_LOG,
     executionProvider: environment.ATELIER_EXECUTION_PROVIDER,
     podIp: environment.POD_IP,

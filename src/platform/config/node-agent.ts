@@ -6,7 +6,7 @@ import { type Environment, readConfig } from './read-config.ts'
 const nodeAgentConfigSchema = z
   .object({
     KUBECONFIG: filePath,
-    ATELIER_NODE_COUNT: wholeNumber({ min: 1, max: 100 }).prefault('2'),
+    ATELIER_NODE_COUNT: wholeNumber({ min: 1, max: 1000 }).prefault('2'),
     ATELIER_NODE_GPUS: wholeNumber({ min: 0, max: 64 }).prefault('2'),
     ATELIER_NODE_FOLDER: filePath,
     ATELIER_NODE_PREFIX: z
@@ -14,6 +14,7 @@ const nodeAgentConfigSchema = z
       .regex(/^[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?$/, { error: 'must be a short DNS label' })
       .default('atelier-node'),
     ATELIER_NODE_ALLOW_FOREIGN: flag.prefault('false'),
+    ATELIER_NODE_KUBELET_FOLDER: filePath.optional(),
     ATELIER_IMAGE_MAP: filePath,
     ATELIER_METRICS_LISTEN: listenAddress.prefault('127.0.0.1:8084'),
     ATELIER_LOG_LEVEL: logLevel.default('info'),
@@ -24,6 +25,8 @@ const nodeAgentConfigSchema = z
     gpusPerNode: environment.ATELIER_NODE_GPUS,
     /** Where volumes, logs and the state of pods lie. */
     nodeFolder: environment.ATELIER_NODE_FOLDER,
+    /** Certificate, key and authority of the kubelet's port; without it no logs are served. */
+    kubeletFolder: environment.ATELIER_NODE_KUBELET_FOLDER,
     /** Nodes are called `<prefix>-1`, `<prefix>-2` … */
     nodePrefix: environment.ATELIER_NODE_PREFIX,
     /** Only for people who share a cluster with others. */

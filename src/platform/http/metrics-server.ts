@@ -1,7 +1,7 @@
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { Registry } from 'prom-client'
-import { AppError } from '../../shared/errors.ts'
 import type { ListenAddress } from '../config/fields.ts'
+import { listenOn } from './listen.ts'
 
 export type MetricsServerOptions = {
   readonly listen: ListenAddress
@@ -63,16 +63,4 @@ function sendState(response: ServerResponse, good: boolean): void {
 function send(response: ServerResponse, status: number, text: string): void {
   if (!response.hasHeader('content-type')) response.setHeader('content-type', 'text/plain')
   response.writeHead(status).end(text)
-}
-
-async function listenOn(server: Server, { host, port }: ListenAddress): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => {
-      const message = `cannot listen on ${host}:${port}: ${cause.message}`
-      reject(new AppError('platform.misconfigured', message, { cause }))
-    })
-    server.listen({ host, port }, resolve)
-  })
-  const address = server.address()
-  return typeof address === 'object' && address !== null ? address.port : port
 }

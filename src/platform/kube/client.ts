@@ -5,6 +5,7 @@ import { type Credentials, loadCredentials } from './credentials.ts'
 import { KubeError, kubeErrorOf } from './errors.ts'
 import { splitLines } from './lines.ts'
 import { verbOf } from './request-verb.ts'
+import { untilAdmitted } from './throttling.ts'
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
@@ -16,6 +17,8 @@ export type KubeRequest = {
   readonly contentType?: string | undefined
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
+  /** How often a 429 with Retry-After is waited out, within the time limit; 3 unless told. */
+  readonly repetitionsMax?: number | undefined
 }
 
 export type KubeStreamRequest = {
@@ -108,8 +111,11 @@ type Transport = {
 async function send(transport: Transport, request: KubeRequest): Promise<unknown> {
   const timeoutMs = request.timeoutMs ?? transport.options.timeoutMs ?? DEFAULT_TIMEOUT_MS
   return await withDeadline({ timeoutMs, signal: request.signal }, async (signal) => {
-    const answer = await exchange(transport, request, { signal })
-    return await readJson(answer)
+    const { repetitionsMax } = request
+    return await untilAdmitted(
+      async () => await readJson(await exchange(transport, request, { signal })),
+      { timeoutMs, signal, repetitionsMax },
+    )
   }).catch((error: unknown) => {
     throw asKubeError(transport, error, request.signal)
   })

@@ -123,9 +123,19 @@ export function isGone(error: unknown): error is KubeError {
   return isKubeError(error) && error.status === 410
 }
 
+/** An answer that says no: the request has had no effect. */
+export function isRefused(error: unknown): error is KubeError {
+  return isKubeError(error) && error.status >= 400 && error.status < 500
+}
+
 /** No answer: refused, reset or timed out. The request may or may not have had its effect. */
 export function isUnreachable(error: unknown): error is KubeError {
   return isKubeError(error) && error.status === 0
+}
+
+/** Turned away unread, for now: nothing has happened, and the API server says when to come again. */
+export function isThrottled(error: unknown): error is KubeError {
+  return isKubeError(error) && error.status === 429 && error.retryAfterSeconds !== undefined
 }
 
 /** Longest wait that an answer can impose on us. */

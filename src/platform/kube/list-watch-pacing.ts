@@ -9,13 +9,16 @@ const REFUSED = { baseMs: 800, capMs: 30_000, jitter: 0.5 }
  * length the cache is up to date again within these seconds.
  */
 const UNREACHABLE = { baseMs: 800, capMs: 4_000, jitter: 0.5 }
-const HEALTHY_MS = 120_000
-/** A watch that ended in order after this long is simply continued. */
+/** Shorter than the shortest watch: who has lived through one has recovered. */
+const HEALTHY_MS = 25_000
+/** A watch that ended in order after this long is continued without a back-off step. */
 const ORDERLY_MS = 10_000
+/** Ended in order but early: a server that goes ends all its watches, and all come back at once. */
+const SPREAD_MS = 1_000
 
 export type Pacing = {
-  /** A list or watch begins. */
-  readonly begin: () => void
+  /** A list or watch begins; a watch is asked to last so long. */
+  readonly begin: (plannedMs: number) => void
   /** It has ended, with an error or in order: how long to wait before the next. */
   readonly end: (error: unknown) => number
   /** The server answered and said no. */
@@ -31,9 +34,11 @@ export function startPacing(options: {
   const refused = startBackOff({ ...REFUSED, random })
   const unreachable = startBackOff({ ...UNREACHABLE, random })
   let startedMs = clock.nowMs()
+  let plannedMs = 0
   return {
-    begin: () => {
+    begin: (duration) => {
       startedMs = clock.nowMs()
+      plannedMs = duration
     },
     end: (error) => {
       const livedMs = clock.nowMs() - startedMs
@@ -41,7 +46,9 @@ export function startPacing(options: {
         refused.reset()
         unreachable.reset()
       }
-      if (error === undefined && livedMs >= ORDERLY_MS) return 0
+      if (error === undefined && livedMs >= ORDERLY_MS) {
+        return livedMs >= plannedMs ? 0 : SPREAD_MS * random()
+      }
       if (isUnreachable(error)) {
         refused.reset()
         return unreachable.next()

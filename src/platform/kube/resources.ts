@@ -1,17 +1,20 @@
 import type {
   CoreV1Event,
   V1ConfigMap,
+  V1Deployment,
   V1Job,
   V1Lease,
   V1Namespace,
   V1Node,
   V1Pod,
+  V1ResourceClaimTemplate,
   V1Secret,
   V1ServiceAccount,
 } from '@kubernetes/client-node'
 import { assert } from '../../shared/assert.ts'
 import type { Department } from '../../shared/crd/department.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
+import type { ModelPool } from '../../shared/crd/model-pool.ts'
 import type { Model } from '../../shared/crd/model.ts'
 import { apiGroup, apiVersion } from '../../shared/names.ts'
 import type { KubeObject, Live, ObjectRef } from './types.ts'
@@ -30,6 +33,8 @@ export type ResourceKind<T extends KubeObject> = {
 
 export type Pod = Live<V1Pod>
 export type Job = Live<V1Job>
+export type Deployment = Live<V1Deployment>
+export type ResourceClaimTemplate = Live<V1ResourceClaimTemplate>
 export type Node = Live<V1Node>
 export type Namespace = Live<V1Namespace>
 export type ServiceAccount = Live<V1ServiceAccount>
@@ -53,6 +58,7 @@ export const generationJobs: ResourceKind<GenerationJob> = ours(
 )
 export const models: ResourceKind<Model> = ours('Model', 'models', false)
 export const departments: ResourceKind<Department> = ours('Department', 'departments', false)
+export const modelPools: ResourceKind<ModelPool> = ours('ModelPool', 'modelpools', true)
 
 export const pods: ResourceKind<Pod> = core('Pod', 'pods')
 export const secrets: ResourceKind<Secret> = core('Secret', 'secrets')
@@ -70,6 +76,20 @@ export const jobs: ResourceKind<Job> = {
   version: 'v1',
   plural: 'jobs',
   kind: 'Job',
+  namespaced: true,
+}
+export const deployments: ResourceKind<Deployment> = {
+  group: 'apps',
+  version: 'v1',
+  plural: 'deployments',
+  kind: 'Deployment',
+  namespaced: true,
+}
+export const resourceClaimTemplates: ResourceKind<ResourceClaimTemplate> = {
+  group: 'resource.k8s.io',
+  version: 'v1',
+  plural: 'resourceclaimtemplates',
+  kind: 'ResourceClaimTemplate',
   namespaced: true,
 }
 export const leases: ResourceKind<Lease> = {

@@ -18,6 +18,7 @@ export const generationJobReasons = {
   },
   ModelReady: {
     Ready: 'The model exists, is ready and serves this task.',
+    ModelLoading: 'The pod fetches the model; progress.fetch of the job says how far it is.',
     ModelNotFound: 'No Model has the name in spec.modelRef.',
     ModelNotReady: 'The Model exists but is not Ready.',
     UnsupportedTask: 'The Model does not list spec.task.',
@@ -47,8 +48,8 @@ export type GenerationJobConditionType = keyof typeof generationJobReasons
 export const modelReasons = {
   Ready: {
     Ready: 'Jobs may use the model.',
-    DeliveryUnsupported: 'This release does not serve the delivery type yet.',
-    InvalidDelivery: 'The delivery names something that does not exist.',
+    DeliveryUnsupported: 'The controller is not set up for addresses of this kind.',
+    InvalidDelivery: 'The delivery is incomplete.',
   },
 } as const
 
@@ -57,6 +58,22 @@ export const departmentReasons = {
     Ready: 'The department’s namespace exists and may run jobs.',
     NamespaceMissing: 'The namespace in spec.namespace does not exist.',
     NamespaceForeign: 'The namespace is labelled for another department.',
+  },
+} as const
+
+export const modelPoolReasons = {
+  Ready: {
+    Ready: 'Every wanted pod takes jobs.',
+    ScalingUp: 'Pods are on their way.',
+    ScaledToZero: 'No pod is kept; the first job that waits starts one.',
+    Stopped: 'No pod is wanted, so jobs wait or run in pods of their own.',
+    ModelNotFound: 'No Model has a name in spec.models.',
+    ModelNotReady: 'A Model in spec.models is not Ready.',
+    DeliveryUnsupported: 'This release does not serve the delivery type of a Model in spec.models.',
+    NotVisible: 'A Model in spec.models is not visible to the department of the namespace.',
+    NoBaseModel: 'spec.models names LoRAs only.',
+    NoMatchingGpu: 'No Node has GPUs of the kind in spec.gpu.',
+    NameTaken: 'An object that is not the pool’s own has the name of one of its children.',
   },
 } as const
 

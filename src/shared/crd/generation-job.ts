@@ -251,6 +251,10 @@ const attemptStatus = z.object({
   podName: z.string().max(253).optional(),
   podUID: z.string().max(64).optional(),
   nodeName: z.string().max(253).optional(),
+  pool: labelName
+    .describe('ModelPool whose pod does the job; absent: a pod of its own.')
+    .optional(),
+  runner: z.string().max(64).describe('Process of the pool pod that has the job.').optional(),
   startTime: time.optional(),
   outcome: attemptOutcome.describe('How it ended; absent while it runs.').optional(),
 })

@@ -70,6 +70,11 @@ export const modelRules = {
       message: 'digest is immutable once set: other weights are another Model',
       fieldPath: '.digest',
     },
+    fetchNeedsDigest: {
+      rule: "self.delivery.type != 'Fetch' || has(self.digest)",
+      message: 'digest must be given for delivery Fetch: it says what is to be fetched',
+      fieldPath: '.digest',
+    },
     noGpuNeedsCpu: {
       rule: "self.resources.gpus >= 1 || 'Cpu' in self.runsOn",
       message: 'a model without GPUs must list Cpu in runsOn',

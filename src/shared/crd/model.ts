@@ -27,6 +27,45 @@ const range = z.object({
   multipleOf: z.int().min(8).max(512).multipleOf(8).describe('Pixels, counted from 0.'),
 })
 
+const httpsFolder = /https:\/\/[A-Za-z0-9.-]+(:[0-9]+)?(\/[A-Za-z0-9._~%+@:=,/-]*)?/
+/** Keys that need no escapes, which a signature would have to repeat exactly. */
+const s3Folder = /s3:\/\/[a-z0-9][a-z0-9.-]+(\/[A-Za-z0-9._~/-]*)?/
+const huggingFaceRepository =
+  /hf:\/\/[A-Za-z0-9][A-Za-z0-9._-]*\/[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._/-]*)?/
+const folders = [httpsFolder, s3Folder, huggingFaceRepository].map(({ source }) => source)
+
+const fetchSource = z.object({
+  // Neither user information nor a query: a URL in a spec is no place for a password.
+  url: z
+    .string()
+    .max(2048)
+    .regex(new RegExp(`^(${folders.join('|')})$`))
+    .describe('Folder with atelier-model.json: https://, s3://bucket/… or hf://org/name@revision.'),
+  sizeBytes: z
+    .int()
+    .min(1)
+    .max(2 ** 49)
+    .describe('Of all files together, for people who wait.')
+    .optional(),
+  cache: z
+    .object({
+      claim: labelName.describe("PersistentVolumeClaim in the job's namespace."),
+    })
+    .describe('Keeps the files for later pods; absent: each pod fetches them for itself.')
+    .optional(),
+  secretRef: z
+    .object({
+      // The controller may mount Secrets of such names only: see its admission policy.
+      name: z
+        .string()
+        .max(63)
+        .regex(/^atelier-fetch-[a-z0-9]([-a-z0-9]*[a-z0-9])?$/)
+        .describe("In the job's namespace; begins with atelier-fetch-."),
+    })
+    .describe('Credentials: token, or accessKeyId and secretAccessKey.')
+    .optional(),
+})
+
 /** Where the weights come from. `type` names the one member that is set. */
 export const delivery = z.object({
   type: z.enum(['Embedded', 'Claim', 'Image', 'Fetch']).describe('Names the one member set.'),
@@ -52,17 +91,7 @@ export const delivery = z.object({
     })
     .describe('An OCI image, mounted as a volume.')
     .optional(),
-  fetch: z
-    .object({
-      // No user information before the host: a URL in a spec is no place for a password.
-      url: z
-        .string()
-        .max(2048)
-        .regex(/^(https|s3|hf):\/\/[A-Za-z0-9.-]+(:[0-9]+)?(\/[!-~]*)?$/)
-        .describe('https://, s3:// or hf://, without a password.'),
-    })
-    .describe('Fetched before the job starts.')
-    .optional(),
+  fetch: fetchSource.describe('Fetched before the job starts.').optional(),
 })
 export type Delivery = z.infer<typeof delivery>
 

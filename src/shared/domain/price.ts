@@ -165,8 +165,9 @@ function clamp(value: number, max: number): number {
 }
 
 /** Decimal credits with at most six places, as REST shows them: 1500000 → "1.5". */
-export function formatCredits(microCredits: number): string {
-  assert(Number.isSafeInteger(microCredits), 'credits are integers')
+export function formatCredits(microCredits: number | bigint): string {
+  const isExact = typeof microCredits === 'bigint' || Number.isSafeInteger(microCredits)
+  assert(isExact, 'credits are integers')
   return decimalText(BigInt(microCredits))
 }
 

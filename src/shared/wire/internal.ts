@@ -82,10 +82,30 @@ export const uploads = z.object({
 })
 export type Uploads = z.infer<typeof uploads>
 
+/** How far the init container is that fetches the packs of a job. */
+const fetchProgress = z.object({
+  bytesDone: z.int().min(0),
+  bytesTotal: z.int().min(0),
+  /** At the speed of the last seconds; null while nothing comes. */
+  secondsRemaining: z.int().min(0).nullable(),
+})
+export type FetchProgress = z.infer<typeof fetchProgress>
+
+const stages = [
+  'FetchingModel',
+  'LoadingModel',
+  'EncodingPrompt',
+  'Denoising',
+  'Decoding',
+  'Uploading',
+] as const
+
 /** A full snapshot; a larger `sequence` replaces a smaller one, never the reverse. At most 2/s. */
 export const progress = z.object({
   sequence: z.int().min(1),
-  stage: z.enum(['LoadingModel', 'EncodingPrompt', 'Denoising', 'Decoding', 'Uploading']),
+  stage: z.enum(stages),
+  /** In the stage FetchingModel only, where all other counts are 0. */
+  fetch: fetchProgress.optional(),
   /** Model calls of the current picture: one may be two passes, with and without the prompt. */
   step: z.int().min(0),
   steps: z.int().min(0),

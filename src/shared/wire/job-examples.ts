@@ -85,6 +85,7 @@ export const exampleJob = {
     charged: '1',
     basis: { images: 1, modelCalls: 20, megapixels: 0.004096 },
   },
+  queue: null,
   revision: 9,
   creationTime: '2026-11-21T14:30:00Z',
   startTime: '2026-11-21T14:30:02Z',

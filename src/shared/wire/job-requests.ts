@@ -92,22 +92,45 @@ const submitting = {
     .optional(),
 }
 
+/** The three requests with more fields, each under a name of its own. */
+function extended<Shape extends z.ZodRawShape>(shape: Shape, suffix: string) {
+  const named = (task: keyof typeof exampleRequests) => {
+    return { id: `${task}${suffix}`, examples: [exampleRequests[task]] }
+  }
+  const requests = [
+    textToImage.extend(shape).meta(named('TextToImage')),
+    imageToImage.extend(shape).meta(named('ImageToImage')),
+    inpaint.extend(shape).meta(named('Inpaint')),
+  ] as const
+  return z.discriminatedUnion('task', requests, { error: wrongTask }).meta(byTask)
+}
+
 /** A request on its way to be done: `quote` and `dryRun` are no part of what is wanted. */
-export const jobSubmission = z
-  .discriminatedUnion(
-    'task',
-    [
-      textToImage
-        .extend(submitting)
-        .meta({ id: 'TextToImageSubmission', examples: [exampleRequests.TextToImage] }),
-      imageToImage
-        .extend(submitting)
-        .meta({ id: 'ImageToImageSubmission', examples: [exampleRequests.ImageToImage] }),
-      inpaint
-        .extend(submitting)
-        .meta({ id: 'InpaintSubmission', examples: [exampleRequests.Inpaint] }),
-    ],
-    { error: wrongTask },
-  )
-  .meta(byTask)
+export const jobSubmission = extended(submitting, 'Submission')
 export type JobSubmission = z.infer<typeof jobSubmission>
+
+/** Jobs of one simulation, those of `count` included. */
+export const simulatedJobsMax = 200
+
+const simulating = {
+  count: z
+    .int()
+    .min(1)
+    .max(simulatedJobsMax)
+    .describe('How many such jobs, 1 when absent.')
+    .optional(),
+}
+
+export const simulationRequest = z
+  .strictObject({
+    jobs: z
+      .array(extended(simulating, 'Simulation'))
+      .min(1)
+      .max(8)
+      .describe('What POST /v1/jobs would be asked for, in this order; at most 200 jobs together.'),
+  })
+  .meta({
+    id: 'SimulationRequest',
+    examples: [{ jobs: [{ ...exampleRequests.TextToImage, count: 10 }] }],
+  })
+export type SimulationRequest = z.infer<typeof simulationRequest>

@@ -3,6 +3,7 @@ import { condition } from '../crd/common.ts'
 import { output, owner, parameters, task } from '../crd/generation-job.ts'
 import { exampleJob } from './job-examples.ts'
 import { progress } from './internal.ts'
+import { queueView } from './queue-view.ts'
 
 const jobStates = ['Accepting', 'Pending', 'Running', 'Completed', 'Cancelled', 'Failed'] as const
 export const jobState = z.enum(jobStates)
@@ -50,6 +51,9 @@ export const jobView = z
     /** Since then `outputs` is empty although the job may have made pictures. */
     outputsRemovedTime: z.iso.datetime().nullable(),
     cost: z.object({ held: credits, charged: credits.nullable(), basis: priceBasis.nullable() }),
+    queue: queueView.nullable().optional().meta({
+      description: 'Null: it does not wait. Absent in live messages and in answers to POST',
+    }),
     /** Grows with every change; the id of the SSE event. */
     revision: z.int(),
     creationTime: z.iso.datetime(),

@@ -38,6 +38,54 @@ describe.concurrent('a list-watch in front of a faulty API server', () => {
   )
 
   it(
+    'gets its first list through a refusal, a fault and a silence, and is not synced before',
+    withScene(async (scene) => {
+      await scene.create('a')
+      const refusal = { kind: 'Status', status: 429, retryAfterSeconds: 2 } as const
+      scene.proxy.inject({ verb: 'list', fault: refusal })
+      scene.proxy.inject({ verb: 'list', fault: { kind: 'Status', status: 500 } })
+      scene.proxy.inject({ verb: 'list', fault: { kind: 'Hang' } })
+      scene.start({ limits: { listTimeoutMs: 1_000 } })
+      await eventually(() => expect(scene.proxy.count('list')).toBe(3))
+      expect(scene.watched.isSynced()).toBe(false)
+      await scene.watched.synced()
+      await scene.expectConverged()
+      expect(scene.errors).toMatchObject([{ status: 429 }, { status: 500 }, { status: 0 }])
+      expect(scene.proxy.count('list')).toBe(4)
+    }),
+  )
+
+  it(
+    'honours Retry-After of a refused watch, and resumes without a list',
+    withScene(async (scene) => {
+      await scene.create('a')
+      const fault = { kind: 'Status', status: 429, retryAfterSeconds: 2 } as const
+      scene.proxy.inject({ verb: 'watch', fault })
+      scene.start()
+      await scene.expectAlive()
+      await eventually(() => expect(scene.proxy.count('watch')).toBe(2))
+      const [refused, accepted] = scene.proxy.requests.filter(({ verb }) => verb === 'watch')
+      expect(accepted!.atMs - refused!.atMs).toBeGreaterThanOrEqual(1_990)
+      expect(scene.proxy.count('list')).toBe(1)
+    }),
+  )
+
+  it(
+    'keeps the pages it has when the next one is refused for now',
+    withScene(async (scene) => {
+      for (const name of ['a', 'b', 'c']) await scene.create(name)
+      const fault = { kind: 'Status', status: 429, retryAfterSeconds: 1 } as const
+      scene.proxy.inject({ verb: 'list', fault, containing: 'continue=' })
+      scene.start({ limits: { pageSize: 2 } })
+      await scene.watched.synced()
+      await scene.expectConverged()
+      // Page one, page two refused, page two.
+      expect(scene.proxy.count('list')).toBe(3)
+      expect(scene.errors).toEqual([])
+    }),
+  )
+
+  it(
     'resumes from where it was when connections are reset, without a list',
     withScene(async (scene) => {
       await scene.create('a')
@@ -200,12 +248,12 @@ describe.concurrent('a list-watch in front of a faulty API server', () => {
   )
 
   it(
-    'notices a connection that fell silent',
+    'notices a connection that fell silent, within a minute, and misses nothing',
     withScene(async (scene) => {
-      await scene.startSynced({ limits: { silenceMs: 2_000 } })
+      await scene.startSynced(longTests ? {} : { limits: { silenceMs: 2_000 } })
       scene.proxy.freezeWatches()
       await scene.create('unseen')
-      await scene.expectConverged()
+      await scene.expectConverged(60_000)
       expect(scene.errors).toMatchObject([
         { status: 0, message: expect.stringContaining('silent') },
       ])

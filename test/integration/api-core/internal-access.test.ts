@@ -1,8 +1,14 @@
 import { generateKeyPair, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isAlreadyExists } from '../../../src/platform/kube/errors.ts'
 import { createObject, deleteObject } from '../../../src/platform/kube/objects.ts'
-import { generationJobs, jobs } from '../../../src/platform/kube/resources.ts'
-import { serviceAccounts, systemNamespace } from '../../../src/shared/names.ts'
+import {
+  generationJobs,
+  jobs,
+  pods,
+  serviceAccounts as serviceAccountKind,
+} from '../../../src/platform/kube/resources.ts'
+import { jobsNamespace, serviceAccounts, systemNamespace } from '../../../src/shared/names.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type InternalScene, openInternalScene, tokenOf } from './internal-scene.ts'
 import { perImage } from './scene.ts'
@@ -195,5 +201,92 @@ describe('an old attempt', () => {
     expect((await work(next.token, id, 2)).status).toBe(200)
     expect((await work(token, id, 2)).status).toBe(403)
     expect((await work(next.token, id, 3)).status).toBe(409)
+  })
+})
+
+/** A held job whose first attempt has a slot of this pod, as the controller would say. */
+async function assignedTo({ name, uid }: { readonly name: string; readonly uid: string }) {
+  const job = await scene.applyJob()
+  await scene.hold(job)
+  const attempt = { number: 1, pool: 'warm', podName: name, podUID: uid, runner: 'runner-1' }
+  await scene.setStatus(job, { attempt })
+  return { job, id: job.metadata.uid }
+}
+
+/** A pod of the platform, where every installation has its namespace. */
+async function startPlatformPod() {
+  const account = { metadata: { namespace: jobsNamespace, name: serviceAccounts.job } }
+  await createObject(scene.admin, serviceAccountKind, account).catch((error: unknown) => {
+    if (!isAlreadyExists(error)) throw error
+  })
+  const pod = await scene.startPod({ namespace: jobsNamespace })
+  const remove = async () =>
+    await deleteObject(scene.admin, pods, {
+      namespace: jobsNamespace,
+      name: pod.name,
+      graceSeconds: 0,
+    })
+  return { ...pod, remove }
+}
+
+describe('the pod of a pool', () => {
+  it('serves several jobs at once, and only those that it was given', async () => {
+    const pod = await scene.startPod()
+    const assigned = [await assignedTo(pod), await assignedTo(pod)]
+    for (const { id } of assigned) {
+      // Whether the cache has seen it or the live read finds it.
+      expect((await work(pod.token, id)).status).toBe(200)
+      await eventually(() => {
+        const [cached] = scene.parts.caches.jobs.lister.listIndexed(id)
+        expect(cached?.status?.attempt?.podUID).toBe(pod.uid)
+      })
+      expect((await work(pod.token, id)).status).toBe(200)
+    }
+    const waiting = await scene.applyJob()
+    await scene.hold(waiting)
+    expect((await work(pod.token, waiting.metadata.uid)).status).toBe(409)
+    expect((await work(pod.token)).status).toBe(403)
+  })
+
+  it('of the platform serves jobs of every namespace, by their status only', async () => {
+    const pod = await startPlatformPod()
+    const { id, job } = await assignedTo(pod)
+    expect((await work(pod.token, id)).status).toBe(200)
+    expect((await work(pod.token)).status).toBe(403)
+    const waiting = await scene.applyJob()
+    await scene.hold(waiting)
+    expect((await work(pod.token, waiting.metadata.uid)).status).toBe(409)
+    await scene.setStatus(waiting, { attempt: { number: 1, podUID: pod.uid } })
+    expect((await work(pod.token, waiting.metadata.uid)).status).toBe(403)
+    await scene.setStatus(job, { attempt: { number: 2, podUID: 'another' } })
+    await eventually(async () => expect((await work(pod.token, id)).status).toBe(409))
+    await pod.remove()
+  })
+
+  it('of any other namespace serves nobody, whatever the status says', async () => {
+    const pod = await scene.startPod({ namespace: scene.jobsNamespace })
+    const { id } = await assignedTo(pod)
+    expect((await work(pod.token, id)).status).toBe(403)
+  })
+
+  it('may still report after its job was deleted, and nobody else may', async () => {
+    const pod = await startPlatformPod()
+    const { id, job } = await assignedTo(pod)
+    await scene.parts.store.change(id, {}, { attempt: { number: 1, podUID: pod.uid } })
+    const { name, namespace } = job.metadata
+    await deleteObject(scene.admin, generationJobs, { name, namespace })
+    await eventually(() => {
+      expect(scene.parts.caches.jobs.lister.listIndexed(id)).toEqual([])
+    })
+    const body = { reason: 'Cancelled', message: '', outputs: [], stepsDone: 3 }
+    const path = attemptPath(id, 1, 'report')
+    const report = async (token: string) =>
+      (await scene.call({ method: 'POST', path, token, body })).status
+    expect(await report(pod.token)).toBe(204)
+    const stranger = await startPlatformPod()
+    expect(await report(stranger.token)).toBe(403)
+    const foreign = await scene.startPod({ namespace: scene.jobsNamespace })
+    expect(await report(foreign.token)).toBe(403)
+    await Promise.all([pod.remove(), stranger.remove()])
   })
 })

@@ -153,6 +153,9 @@ async function apply(scene: Scene, parameters: Parameters): Promise<GenerationJo
   return await createObject(scene.admin, generationJobs, { metadata, spec })
 }
 
+/** The platform's own namespace demands it of every pod. */
+const leastPrivilege = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } }
+
 async function createPod({ admin, kubectlNamespace }: Scene, options: PodOptions) {
   const { namespace = kubectlNamespace, ownerReferences = [] } = options
   const pod = await createObject(admin, pods, {
@@ -160,7 +163,12 @@ async function createPod({ admin, kubectlNamespace }: Scene, options: PodOptions
     spec: {
       serviceAccountName: accountNames.job,
       automountServiceAccountToken: false,
-      containers: [{ name: 'inference', image: 'none' }],
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: 65532,
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      containers: [{ name: 'inference', image: 'none', securityContext: leastPrivilege }],
     },
   })
   const { name, uid } = pod.metadata

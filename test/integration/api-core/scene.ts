@@ -86,6 +86,7 @@ export function jobServiceDeps({ parts }: Pick<Scene, 'parts'>): JobServiceDeps 
     departments: parts.caches.departments.lister,
     linkObject: (key) => ({ url: `http://public.test/${key}`, expiresMs: 0 }),
     wakeDispatcher: parts.dispatcher.wake,
+    queue: { describe: async () => new Map() },
   }
 }
 

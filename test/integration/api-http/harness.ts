@@ -8,7 +8,7 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { stringify } from 'yaml'
 import { z } from 'zod'
-import { type ApiCore, openApiCore } from '../../../src/api/composition.ts'
+import { type ApiCore, type ApiCoreDeps, openApiCore } from '../../../src/api/composition.ts'
 import { openKeyRing } from '../../../src/api/features/signing-keys/key-ring.ts'
 import { createSigningKeyStore } from '../../../src/api/features/signing-keys/store.ts'
 import { createApiMetrics } from '../../../src/api/metrics.ts'
@@ -90,11 +90,12 @@ export type TestApiOptions = Pick<
   | 'trustedProxies'
   | 'corsOrigins'
   | 'firstAdminEmail'
-> & {
-  readonly publicUrl?: string
-  readonly mongodbUri?: string
-  readonly redisUrl?: string
-}
+> &
+  Pick<ApiCoreDeps, 'leader'> & {
+    readonly publicUrl?: string
+    readonly mongodbUri?: string
+    readonly redisUrl?: string
+  }
 
 /** The whole public port on real parts, with people, credits, a model and departments of its own. */
 export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {

@@ -179,6 +179,12 @@ export const memberRecipes: Readonly<Record<string, Recipe | readonly Recipe[]>>
     rule: ownElse(404),
     wish: ({ api }, { target }) => ({ body: api.jobBody({ model: target.id }) }),
   }),
+  simulateJobs: on('jobs.create', 200, {
+    object: 'model',
+    relations: ofDepartment,
+    rule: ownElse(404),
+    wish: ({ api }, { target }) => ({ body: { jobs: [api.jobBody({ model: target.id })] } }),
+  }),
   uploadPicture: self('artifacts.create', 201, { wish: picture }),
   getArtifact: [
     on('artifacts.read', 200, { object: 'upload', rule: seen }),

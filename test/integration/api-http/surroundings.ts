@@ -51,6 +51,7 @@ export async function createSurroundings(admin: KubeClient, name: string): Promi
   await createModel(admin, { name: secretModel, ready: 'True', spec: secret })
   const undelivered: Partial<ModelSpec> = {
     delivery: { type: 'Fetch', fetch: { url: 'https://models.example/a' } },
+    digest: 'a'.repeat(64),
   }
   await createModel(admin, { name: unreadyModel, ready: 'False', spec: undelivered })
   const [lora, foreignLora] = [`${name}-lora`, `${name}-lora-xl`]

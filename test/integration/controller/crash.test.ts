@@ -1,42 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import type { KubeClient, KubeRequest } from '../../../src/platform/kube/client.ts'
 import { listObjects } from '../../../src/platform/kube/objects.ts'
 import { models, pods } from '../../../src/platform/kube/resources.ts'
 import type { GenerationJob, GenerationJobStatus } from '../../../src/shared/crd/generation-job.ts'
 import { eventually } from '../../support/eventually.ts'
+import { dyingAfter } from './dying-client.ts'
 import type { Behaviour } from './kubelet.ts'
 import { completes, conditionOf, fails, reportWith, runs, until } from './scene.ts'
 import { createWorld, type World } from './world.ts'
-
-/** A client that counts writes, and that dies right after the write with this number. */
-type CountingClient = {
-  readonly wrap: (client: KubeClient) => KubeClient
-  readonly writes: readonly string[]
-  readonly died: Promise<void>
-}
-
-function dyingAfter(fatalWrite: number): CountingClient {
-  const writes: string[] = []
-  const death = Promise.withResolvers<void>()
-  let isDead = false
-  const request = async <T>(client: KubeClient, asked: KubeRequest): Promise<T> => {
-    if (isDead) throw new Error('the process is dead')
-    const answer = await client.request<T>(asked)
-    if (asked.method === 'GET') return answer
-    if (isDead) throw new Error('the process is dead')
-    writes.push(`${asked.method} ${asked.path}`)
-    if (writes.length !== fatalWrite) return answer
-    isDead = true
-    death.resolve()
-    // The write has happened, but nobody here will ever know.
-    throw new Error('the process is dead')
-  }
-  return {
-    wrap: (client) => ({ ...client, request: async (asked) => await request(client, asked) }),
-    writes,
-    died: death.promise,
-  }
-}
 
 type EndState = {
   readonly status: Partial<GenerationJobStatus>

@@ -45,10 +45,13 @@ class State {
   readonly settlements = new Map<string, Settlement>()
   readonly requests: string[] = []
   isDown = false
+  /** Of attempts that have none of their own. */
+  otherwise: Report | null = null
 }
 
-export async function startFakeInternalApi(): Promise<FakeInternalApi> {
+export async function startFakeInternalApi(otherwise?: Report): Promise<FakeInternalApi> {
   const state = new State()
+  state.otherwise = otherwise ?? null
   const server = createServer((request, response) => {
     answer(state, request, response).catch((error: unknown) => {
       response.writeHead(400).end(String(error))
@@ -127,7 +130,8 @@ function answerHold(state: State, { jobId, body }: Asked): Hold {
 }
 
 function answerReport(state: State, { jobId, attempt }: Asked): AttemptReport {
-  return state.reports.get(`${jobId}/${attempt}`) ?? { report: null, outputs: [], stepsDone: 0 }
+  const { reports, otherwise } = state
+  return reports.get(`${jobId}/${attempt}`) ?? { report: otherwise, outputs: [], stepsDone: 0 }
 }
 
 function answerSettlement(state: State, { jobId }: Asked): Settlement {

@@ -23,16 +23,16 @@ describe('a Model', () => {
   const deliveries: readonly (readonly [Delivery, string])[] = [
     [{ type: 'Embedded', embedded: { path: 'demo' } }, 'True/Ready'],
     [{ type: 'Claim', claim: { name: 'weights' } }, 'True/Ready'],
-    [{ type: 'Fetch', fetch: { url: 'https://models.example/demo' } }, 'False/DeliveryUnsupported'],
-    [
-      { type: 'Image', image: { reference: 'registry.example/demo:1' } },
-      'False/DeliveryUnsupported',
-    ],
+    [{ type: 'Image', image: { reference: 'registry.example/demo:1' } }, 'True/Ready'],
+    [{ type: 'Fetch', fetch: { url: 'https://models.example/demo' } }, 'True/Ready'],
+    [{ type: 'Fetch', fetch: { url: 'hf://org/name' } }, 'True/Ready'],
+    [{ type: 'Fetch', fetch: { url: 's3://bucket/demo' } }, 'False/DeliveryUnsupported'],
   ]
   it.each(deliveries)('with delivery %j becomes %s', async (delivery, expected) => {
     await startWorld()
     const name = `${world.namespace}-delivery`
-    await createObject(world.admin, models, { metadata: { name }, spec: modelSpec({ delivery }) })
+    const spec = modelSpec({ delivery, digest: 'a1'.repeat(32) })
+    await createObject(world.admin, models, { metadata: { name }, spec })
     try {
       await eventually(async () => {
         const { metadata, status } = await getObject(world.admin, models, { name })

@@ -50,7 +50,11 @@ describe('the controller process', () => {
       expect(await get('/readyz')).toMatchObject({ status: 200 })
     })
     expect(await get('/healthz')).toMatchObject({ status: 200 })
-    const { body } = await get('/metrics')
+    const body = await eventually(async () => {
+      const metrics = await get('/metrics')
+      expect(metrics.body).toMatch(/^atelier_controller_leading\{.*\} 1$/m)
+      return metrics.body
+    })
     expect(body).toMatch(/^atelier_queue_depth\{queue="generation-job".*\} 0$/m)
     expect(body).toMatch(/^atelier_gpus\{state="total".*\} 0$/m)
     expect(body).toMatch(/^atelier_kube_requests_total\{verb="list",resource="generationjobs"/m)

@@ -32,6 +32,7 @@ import {
 } from '../../../src/shared/crd/generation-job.ts'
 import type { ModelSpec } from '../../../src/shared/crd/model.ts'
 import { labels, serviceAccounts, systemNamespace } from '../../../src/shared/names.ts'
+import { packSettings } from '../../unit/controller/builders.ts'
 import { testEnvironment } from '../../support/environment.ts'
 import { openAdminClient } from '../../support/kube.ts'
 import { type FakeInternalApi, startFakeInternalApi } from './fake-internal-api.ts'
@@ -150,11 +151,13 @@ async function start(
       allowCpu,
       retryBaseMs: 100,
       nodeSelector: { 'test.atelier.dev/pool': id },
+      packs: packSettings,
     },
     watchNamespace: name,
     metrics: createControllerMetrics(createRegistry('controller')),
     clock: systemClock,
     random: Math.random,
+    randomBytes,
     onError: () => undefined,
   })
   await controller.started()

@@ -1,7 +1,17 @@
 import type { departmentRules } from '../../../src/shared/crd/department.ts'
 import { pictureTasks } from '../../../src/shared/crd/generation-job.ts'
+import type { modelPoolRules } from '../../../src/shared/crd/model-pool.ts'
 import type { modelRules } from '../../../src/shared/crd/model-rules.ts'
-import { deliveries, departmentOf, type Json, loraOf, type Manifest, modelOf } from './objects.ts'
+import {
+  deliveries,
+  departmentOf,
+  type Json,
+  loraOf,
+  type Manifest,
+  modelOf,
+  poolOf,
+  smallPool,
+} from './objects.ts'
 import { type ExamplesOf, immutable, type RuleExamples } from './rule-examples.ts'
 
 function member(type: keyof typeof deliveries): RuleExamples {
@@ -101,6 +111,10 @@ export const modelExamples: ExamplesOf<typeof modelRules> = {
         { before: modelOf(), after: withoutDigest },
       ],
     },
+    fetchNeedsDigest: {
+      accepted: [modelOf({ delivery: deliveries.Fetch }), withoutDigest],
+      refused: [modelOf({ delivery: deliveries.Fetch, digest: undefined })],
+    },
     noGpuNeedsCpu: {
       accepted: [
         modelOf({ resources: someGpus(0), runsOn: ['Cpu'] }),
@@ -171,6 +185,59 @@ export const departmentExamples: ExamplesOf<typeof departmentRules> = {
       refused: ['kube-system', 'kube-public', 'atelier-system'].map((namespace) =>
         departmentOf({ namespace }),
       ),
+    },
+  },
+}
+
+function mig(products: readonly string[] | undefined): Manifest {
+  return poolOf({}, { products, sharing: 'Mig' })
+}
+
+export const modelPoolExamples: ExamplesOf<typeof modelPoolRules> = {
+  spec: {
+    minUpToMax: {
+      accepted: [
+        smallPool,
+        poolOf({ minReplicas: 3, maxReplicas: 3 }),
+        { before: poolOf(), after: poolOf({ minReplicas: 100 }) },
+      ],
+      refused: [
+        poolOf({ minReplicas: 4, maxReplicas: 3 }),
+        // The default of maxReplicas is 1.
+        poolOf({ minReplicas: 2, maxReplicas: undefined, replicas: undefined }),
+        { before: poolOf(), after: poolOf({ minReplicas: 4, maxReplicas: 3 }) },
+      ],
+    },
+    replicasUpToMax: {
+      accepted: [poolOf({ maxReplicas: 2, replicas: 2 }), poolOf({ replicas: 0 })],
+      refused: [
+        poolOf({ maxReplicas: 2, replicas: 3 }),
+        { before: poolOf(), after: poolOf({ maxReplicas: 1 }) },
+      ],
+    },
+  },
+  'spec.gpu': {
+    migNeedsProfile: {
+      accepted: [
+        mig(['1g.5gb']),
+        mig(['1g.10gb.me', 'NVIDIA-A100-SXM4-40GB-MIG-1g.10gb.me']),
+        poolOf({}, { products: undefined }),
+      ],
+      refused: [mig(undefined), mig([]), mig(['A100']), mig(['1g.5gb-MIG'])],
+    },
+    migHasOneProfile: {
+      accepted: [
+        mig(['A100-MIG-1g.5gb', 'H100-MIG-1g.5gb', '1g.5gb']),
+        poolOf({}, { products: ['A100', 'H100-PCIe'] }),
+      ],
+      refused: [mig(['1g.5gb', '2g.10gb']), mig(['A100-MIG-1g.5gb', 'A100-MIG-2g.10gb'])],
+    },
+    sharedNeedsDevicePlugin: {
+      accepted: [
+        poolOf({}, { sharing: 'Shared', api: 'Auto' }),
+        poolOf({}, { sharing: 'Exclusive', api: 'DRA' }),
+      ],
+      refused: [poolOf({}, { sharing: 'Shared', api: 'DRA' })],
     },
   },
 }

@@ -31,6 +31,13 @@ function mounted(changes: Json = {}): Json {
 
 const token = { serviceAccountToken: { audience: 'internal.atelier.dev', path: 'token' } }
 const container = { name: 'inference', image: 'atelier.dev/inference:dev' }
+function fetchSecret(changes: Json = {}): Json {
+  const secret = { secretName: 'atelier-fetch-models', optional: true }
+  return { name: 'fetch-credentials-0', secret, ...changes }
+}
+
+const secretMount = { name: 'fetch-credentials-0', mountPath: '/secret' }
+
 const safePod = {
   restartPolicy: 'Never',
   serviceAccountName: 'atelier-job',
@@ -97,6 +104,24 @@ const refused: readonly [string, Json, string][] = [
   ],
   ['with a secret', jobOf({ volumes: [{ name: 'a', secret: { secretName: 'a' } }] }), 'volumes'],
   [
+    'with any secret as credentials for fetching',
+    jobOf({ volumes: [fetchSecret({ secret: { secretName: 'a-atelier-fetch-b' } })] }),
+    'volumes',
+  ],
+  [
+    'with credentials for fetching under another name',
+    jobOf({ volumes: [fetchSecret({ name: 'credentials' })] }),
+    'volumes',
+  ],
+  [
+    'that shows its credentials for fetching to the container that makes pictures',
+    jobOf({
+      volumes: [fetchSecret()],
+      containers: [{ ...container, volumeMounts: [secretMount] }],
+    }),
+    'must not mount fetch-credentials',
+  ],
+  [
     'with a projected secret',
     jobOf({ volumes: [{ name: 'a', projected: { sources: [{ secret: { name: 'a' } }] } }] }),
     'volumes',
@@ -132,6 +157,13 @@ const refused: readonly [string, Json, string][] = [
 describe('the controller', () => {
   it('creates the Job of a GenerationJob', async () => {
     expect(await create(jobOf({}), controller)).toMatchObject({ accepted: true })
+  })
+
+  it('creates a Job that fetches its model with credentials', async () => {
+    const fetching = { ...container, name: 'fetch', volumeMounts: [secretMount] }
+    const volumes = [...safePod.volumes, fetchSecret()]
+    const job = jobOf({ initContainers: [fetching], volumes })
+    expect(await create(job, controller)).toMatchObject({ accepted: true })
   })
 
   it.each(refused)('creates no Job %s', async (_what, job, field) => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { kinds } from '../../../tools/crds/kinds.ts'
 import { api, type Fixture, openFixture } from './fixture.ts'
-import { departmentOf, jobOf, modelOf } from './objects.ts'
+import { departmentOf, jobOf, modelOf, smallPool } from './objects.ts'
 
 const policies = path.resolve(import.meta.dirname, '../../../manifests/policies')
 
@@ -37,6 +37,17 @@ describe('defaults', () => {
     [
       { ...departmentOf(), spec: {} },
       { weight: 100, namespace: 'atelier-jobs', managedBy: 'api' },
+    ],
+    [
+      smallPool,
+      {
+        minReplicas: 0,
+        maxReplicas: 1,
+        idleSeconds: 300,
+        slots: 1,
+        drainSeconds: 3600,
+        gpu: { count: 1, sharing: 'Exclusive', api: 'Auto' },
+      },
     ],
   ])('stand in the stored object $kind', async (object, spec) => {
     expect(await fixture.judge(object)).toMatchObject({ accepted: true, object: { spec } })

@@ -29,7 +29,10 @@ export const plurals: Readonly<Record<string, string>> = {
   GenerationJob: 'generationjobs',
   Model: 'models',
   Department: 'departments',
+  ModelPool: 'modelpools',
 }
+
+const namespaced: readonly string[] = ['GenerationJob', 'ModelPool']
 
 export function randomName(): string {
   return `crd-${randomBytes(5).toString('hex')}`
@@ -47,7 +50,7 @@ export async function openFixture() {
   const collection = (kind: string, groupVersion = apiGroupVersion) => {
     const plural = plurals[kind]
     assert(plural, `${kind} is ours`)
-    const place = kind === 'GenerationJob' ? `namespaces/${namespace}/` : ''
+    const place = namespaced.includes(kind) ? `namespaces/${namespace}/` : ''
     return `/apis/${groupVersion}/${place}${plural}`
   }
   /** Creates as the api, which alone may set every field of a job; other kinds as the admin. */

@@ -107,6 +107,8 @@ const jobStatus: Json = {
     podName: 'pod-1',
     podUID: 'uid-1',
     nodeName: 'node-1',
+    pool: 'demo',
+    runner: 'runner-1',
     startTime: time,
     outcome: 'Completed',
   },
@@ -186,7 +188,15 @@ export const deliveries = {
   Embedded: { type: 'Embedded', embedded: { path: 'demo' } },
   Claim: { type: 'Claim', claim: { name: 'models', path: 'sd/demo' } },
   Image: { type: 'Image', image: { reference: 'registry.example/demo@sha256:1', path: 'demo' } },
-  Fetch: { type: 'Fetch', fetch: { url: 'https://models.example/demo/' } },
+  Fetch: {
+    type: 'Fetch',
+    fetch: {
+      url: 'https://models.example/demo/',
+      sizeBytes: 7_000_000_000,
+      cache: { claim: 'models' },
+      secretRef: { name: 'atelier-fetch-models' },
+    },
+  },
 } as const
 
 export function departmentOf(changes: Json = {}): Manifest {
@@ -198,6 +208,38 @@ export function departmentOf(changes: Json = {}): Manifest {
     managedBy: 'platform',
     ...changes,
   })
+}
+
+export function poolOf(changes: Json = {}, gpu: Json = {}): Manifest {
+  return manifest('ModelPool', {
+    models: [{ name: 'demo' }, { name: 'rust' }],
+    minReplicas: 1,
+    maxReplicas: 100,
+    replicas: 2,
+    idleSeconds: 60,
+    slots: 2,
+    drainSeconds: 600,
+    gpu: {
+      count: 1,
+      minMemoryMiB: 40_000,
+      products: ['A100-SXM4-40GB'],
+      sharing: 'Exclusive',
+      api: 'DevicePlugin',
+      ...gpu,
+    },
+    ...changes,
+  })
+}
+
+/** The least that a pool needs. */
+export const smallPool = manifest('ModelPool', { models: [{ name: 'demo' }] })
+
+const poolStatus: Json = {
+  observedGeneration: 1,
+  conditions: [{ ...condition, type: 'Ready' }],
+  replicas: 2,
+  readyReplicas: 1,
+  selector: 'atelier.dev/pool=demo',
 }
 
 const readyStatus: Json = { observedGeneration: 1, conditions: [{ ...condition, type: 'Ready' }] }
@@ -219,6 +261,12 @@ export const accepted: Readonly<Record<string, readonly Manifest[]>> = {
     modelOf({ runsOn: ['Cpu'], resources: { gpus: 0, cpu: '1', memory: '1Gi' } }),
   ],
   departments: [departmentOf()],
+  modelpools: [
+    poolOf(),
+    smallPool,
+    { ...smallPool, spec: { ...smallPool.spec, maxReplicas: 5 } },
+    poolOf({}, { products: ['1g.5gb', 'A100-SXM4-40GB-MIG-1g.5gb'], sharing: 'Mig', api: 'DRA' }),
+  ],
 }
 
 /** A complete status by plural. */
@@ -226,4 +274,5 @@ export const statuses: Readonly<Record<string, Json>> = {
   generationjobs: jobStatus,
   models: readyStatus,
   departments: readyStatus,
+  modelpools: poolStatus,
 }

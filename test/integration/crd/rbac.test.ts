@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { assert } from '../../../src/shared/assert.ts'
-import { jobsNamespace, serviceAccounts, systemNamespace } from '../../../src/shared/names.ts'
+import {
+  controllerLease,
+  jobsNamespace,
+  serviceAccounts,
+  systemNamespace,
+} from '../../../src/shared/names.ts'
 import { testEnvironment } from '../../support/environment.ts'
 import { type ApiServer, type Impersonation, openApiServer } from './api-server.ts'
 import { api, controller } from './fixture.ts'
@@ -67,7 +72,13 @@ const dangerous = [
 
 const review = z.object({ status: z.object({ allowed: z.boolean() }) })
 
-async function isAllowed(who: Impersonation, action: string, namespace: string): Promise<boolean> {
+type Place = { readonly namespace: string; readonly name?: string }
+
+async function isAllowed(
+  who: Impersonation,
+  action: string,
+  { namespace, name = 'some-name' }: Place,
+): Promise<boolean> {
   const [verb = '', target = ''] = action.split(' ')
   const [path = '', ...group] = target.split('.')
   const [resource, subresource = ''] = path.split('/')
@@ -84,7 +95,7 @@ async function isAllowed(who: Impersonation, action: string, namespace: string):
           resource,
           subresource,
           group: group.join('.'),
-          name: 'some-name',
+          name,
         },
       },
     },
@@ -94,7 +105,9 @@ async function isAllowed(who: Impersonation, action: string, namespace: string):
 }
 
 async function allowedActions(who: Impersonation, namespace: string): Promise<string[]> {
-  const verdicts = await Promise.all(universe.map((action) => isAllowed(who, action, namespace)))
+  const verdicts = await Promise.all(
+    universe.map((action) => isAllowed(who, action, { namespace })),
+  )
   return universe.filter((_action, index) => verdicts[index])
 }
 
@@ -120,17 +133,28 @@ const apiActions = [
 const controllerActions = [
   ...everybody,
   ...actions('get list watch delete', 'generationjobs.atelier.dev'),
-  ...actions('get list watch', 'models.atelier.dev', 'departments.atelier.dev'),
+  ...actions(
+    'get list watch',
+    'models.atelier.dev',
+    'departments.atelier.dev',
+    'modelpools.atelier.dev',
+  ),
   ...actions(
     'get patch update',
     'generationjobs/status.atelier.dev',
     'models/status.atelier.dev',
     'departments/status.atelier.dev',
+    'modelpools/status.atelier.dev',
   ),
   ...actions('get list watch create delete', 'jobs.batch'),
-  ...actions('get list watch', 'pods', 'nodes', 'namespaces'),
+  ...actions('get list watch create patch', 'deployments.apps'),
+  'create resourceclaimtemplates.resource.k8s.io',
+  ...actions('create patch', 'secrets'),
+  ...actions('get list watch patch', 'pods'),
+  ...actions('get list watch', 'nodes', 'namespaces'),
   ...actions('get create', 'serviceaccounts'),
   ...actions('create patch', 'events', 'events.events.k8s.io'),
+  'create tokenreviews.authentication.k8s.io',
 ]
 
 const leaseActions = actions('get list watch create update patch', 'leases.coordination.k8s.io')
@@ -157,7 +181,17 @@ describe('dangerous rights', () => {
   it.each([
     'get secrets',
     'list secrets',
+    'watch secrets',
+    'update secrets',
+    'delete secrets',
     'create pods',
+    'update pods',
+    'delete pods',
+    'delete deployments.apps',
+    'patch deployments/scale.apps',
+    'create daemonsets.apps',
+    'create replicasets.apps',
+    'get resourceclaims.resource.k8s.io',
     'create pods/exec',
     'get pods/exec',
     'create serviceaccounts/token',
@@ -171,21 +205,41 @@ describe('dangerous rights', () => {
     'impersonate serviceaccounts',
   ])('%s: neither api nor controller nor job pods', async (action) => {
     for (const who of [api, controller, jobPod]) {
-      expect(await isAllowed(who, action, jobsNamespace)).toBe(false)
+      expect(await isAllowed(who, action, { namespace: jobsNamespace })).toBe(false)
     }
   })
 
   it.each([
     ['the api', api, 'create jobs.batch'],
     ['the api', api, 'patch generationjobs/status.atelier.dev'],
+    ['the api', api, 'create deployments.apps'],
+    ['the api', api, 'patch secrets'],
+    ['the api', api, 'get modelpools.atelier.dev'],
+    ['the api', api, 'patch modelpools/scale.atelier.dev'],
+    ['the controller', controller, 'patch modelpools.atelier.dev'],
+    ['the controller', controller, 'patch modelpools/scale.atelier.dev'],
     ['the api', api, 'get configmaps'],
     ['the controller', controller, 'patch generationjobs.atelier.dev'],
     ['the controller', controller, 'get configmaps'],
-    ['the controller', controller, 'create tokenreviews.authentication.k8s.io'],
   ])('%s: not what is the work of the other', async (_who, who, action) => {
-    expect(await isAllowed(who, action, jobsNamespace)).toBe(false)
+    expect(await isAllowed(who, action, { namespace: jobsNamespace })).toBe(false)
+  })
+
+  it('the api reads the Lease of the controllers, and no other, and changes none', async () => {
+    const found = [systemNamespace, jobsNamespace].flatMap((namespace) =>
+      [controllerLease, 'some-name'].map((name) => ({ namespace, name })),
+    )
+    for (const place of found) {
+      const isTheOne = place.namespace === systemNamespace && place.name === controllerLease
+      expect(await isAllowed(api, 'get leases.coordination.k8s.io', place)).toBe(isTheOne)
+      for (const verb of ['list', 'watch', 'create', 'update', 'patch', 'delete']) {
+        expect(await isAllowed(api, `${verb} leases.coordination.k8s.io`, place)).toBe(false)
+      }
+    }
   })
 })
+
+const scaleActions = actions('get update patch', 'modelpools/scale')
 
 describe('people', () => {
   const roles = z.object({
@@ -225,10 +279,22 @@ describe('people', () => {
     },
   )
 
-  it('set models and departments with the platform role', async () => {
+  it.each(['view', 'edit', 'admin'])('see pools with the %s role', async (role) => {
+    expect(await ruleActions(role)).toContain('watch modelpools')
+  })
+
+  it('set models, departments and pools with the platform role', async () => {
     const granted = await ruleActions('atelier-platform-edit')
     expect(granted).toContain('create models')
     expect(granted).toContain('patch departments')
-    expect([...granted].filter((action) => action.includes('/'))).toEqual([])
+    expect(granted).toContain('create modelpools')
+    expect([...granted].filter((action) => action.includes('/'))).toEqual(scaleActions)
+  })
+
+  it('make and scale pools with the role of pools, and nothing else', async () => {
+    const granted = [...(await ruleActions('atelier-pools-edit'))]
+    expect(granted).toContain('create modelpools')
+    expect(granted.filter((action) => action.includes('/'))).toEqual(scaleActions)
+    expect(granted.filter((action) => !action.includes(' modelpools'))).toEqual([])
   })
 })

@@ -1,5 +1,6 @@
 import { departmentRules } from '../../../src/shared/crd/department.ts'
 import { generationJobRules } from '../../../src/shared/crd/generation-job-rules.ts'
+import { modelPoolRules } from '../../../src/shared/crd/model-pool.ts'
 import { modelRules } from '../../../src/shared/crd/model-rules.ts'
 import type { Rule, RulesByPlace } from '../../../src/shared/crd/rules.ts'
 import { apiGroupVersion } from '../../../src/shared/names.ts'
@@ -7,7 +8,7 @@ import { assert } from '../../../src/shared/assert.ts'
 import { verdictOf, type Verdict } from './api-server.ts'
 import { type Fixture, randomName, resourceVersionOf } from './fixture.ts'
 import type { Manifest } from './objects.ts'
-import { departmentExamples, modelExamples } from './cluster-rule-examples.ts'
+import { departmentExamples, modelExamples, modelPoolExamples } from './cluster-rule-examples.ts'
 import { changed } from './places.ts'
 import {
   type Attempt,
@@ -42,6 +43,7 @@ export const ruleCases: readonly RuleCase[] = [
   ...casesOf('GenerationJob', generationJobRules, generationJobExamples),
   ...casesOf('Model', modelRules, modelExamples),
   ...casesOf('Department', departmentRules, departmentExamples),
+  ...casesOf('ModelPool', modelPoolRules, modelPoolExamples),
 ]
 
 /** What a refusal by the rule names; of a list, the examples offend in the first member. */

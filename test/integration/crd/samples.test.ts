@@ -44,10 +44,16 @@ beforeAll(async () => {
 /** Removes what this test made and nothing that somebody else had applied before. */
 afterAll(async () => {
   for (const name of await existing()) {
-    const namespace = name.startsWith('generationjob') ? ['--namespace=vision'] : []
+    const namespace = namespaces.find(([kind]) => name.startsWith(kind))?.slice(1) ?? []
     if (!before.includes(name)) await kubectl('delete', '--wait=false', name, ...namespace)
   }
 })
+
+const namespaces: readonly (readonly [string, string])[] = [
+  ['generationjob', '--namespace=vision'],
+  ['modelpool', '--namespace=atelier-jobs'],
+  ['networkpolicy', '--namespace=atelier-jobs'],
+]
 
 describe('samples', () => {
   it('are applied by kubectl with strict validation, also twice', async () => {
@@ -68,6 +74,8 @@ describe('samples', () => {
     )
     const department = await kubectl('get', 'atdept', 'assembly', '--no-headers')
     expect(department).toMatch(/^assembly +100 +atelier-jobs /)
+    const pool = await kubectl('get', 'atpool', 'demo', '-n=atelier-jobs', '--no-headers')
+    expect(pool).toMatch(/^demo +\[\{"name":"demo"\}\] +0 +2 /)
   })
 
   it('are found by the fields that may be selected', async () => {

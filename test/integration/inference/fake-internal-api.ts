@@ -13,9 +13,13 @@ import type { ErrorCode } from '../../../src/shared/errors.ts'
 
 export type FakeOptions = {
   readonly work: Work
+  /** Of the jobs of a pool pod, in place of the one job of a pod of its own. */
+  readonly workOf?: (jobId: string) => Work | undefined
   readonly token: string
   /** How many calls for work are answered 409 attempt.not_current before the pod is known. */
   readonly notCurrent?: number
+  /** Calls of an attempt that is not the current one any more. */
+  readonly isFenced?: (call: Call) => boolean
   /** An input was deleted after the job was accepted. */
   readonly isInputGone?: boolean
   /** How many uploads fail with 503 before one succeeds. */
@@ -32,18 +36,38 @@ export type FakeInput = {
   readonly announced?: { readonly sha256?: string; readonly sizeBytes?: number }
 }
 
-export type StoredObject = { readonly name: string; readonly bytes: Buffer }
+export type StoredObject = {
+  readonly jobId: string
+  readonly name: string
+  readonly bytes: Buffer
+}
+
+export type TakenReport = {
+  readonly jobId: string
+  readonly attempt: number
+  readonly body: string
+  readonly report: Report
+}
 
 export type FakeInternalApi = {
   readonly url: string
   readonly workCalls: () => number
   readonly progress: readonly Progress[]
-  readonly reports: readonly { readonly body: string; readonly report: Report }[]
+  readonly reports: readonly TakenReport[]
   readonly objects: readonly StoredObject[]
   /** Requests that broke the contract. */
   readonly faults: readonly string[]
   readonly close: () => Promise<void>
 }
+
+type Call = { readonly jobId: string; readonly attempt: number; readonly path: string }
+
+function readCall(path: string): Call | undefined {
+  const [, jobId, attempt, rest] = callPath.exec(path) ?? []
+  return rest === undefined ? undefined : { jobId, attempt: Number(attempt), path: rest }
+}
+
+const callPath = new RegExp(`^${internalPrefix}/jobs/([^/]+)/attempts/([0-9]+)/([a-z]+)$`)
 
 type Announced = UploadsRequest['outputs'][number]
 type Answer = {
@@ -58,61 +82,73 @@ type Answer = {
  * only a stand-in can refuse and fail on demand. It checks each request with the shared schemas.
  */
 export async function startFakeInternalApi(options: FakeOptions): Promise<FakeInternalApi> {
-  const { notCurrent = 0 } = options
+  const { notCurrent = 0, isFenced = () => false } = options
   const state = {
     workCalls: 0,
     failedUploads: options.failedUploads ?? 0,
     announced: new Map<string, Announced>(),
     progress: [] as Progress[],
-    reports: [] as { body: string; report: Report }[],
+    reports: [] as TakenReport[],
     objects: [] as StoredObject[],
     faults: [] as string[],
   }
 
-  function answerCall(path: string, body: string, url: string): Answer {
-    switch (path) {
+  function answerCall(call: Call, body: string, url: string): Answer {
+    const { jobId, attempt } = call
+    const work = workOf(call)
+    if (work === undefined) return problem('request.not_found')
+    switch (call.path) {
       case 'work':
         state.workCalls += 1
         if (state.workCalls <= notCurrent) return problem('attempt.not_current')
         if (options.isInputGone === true) return problem('object.not_found')
-        return { status: 200, body: withInputs(options, url) }
+        return { status: 200, body: withInputs({ ...options, work }, url) }
       case 'uploads':
-        return announce(uploadsRequest.parse(JSON.parse(body)), url)
+        return announce(uploadsRequest.parse(JSON.parse(body)), { jobId, url })
       case 'progress':
         state.progress.push(progress.parse(JSON.parse(body)))
         return { status: 204 }
       case 'report':
-        state.reports.push({ body, report: report.parse(JSON.parse(body)) })
+        state.reports.push({ jobId, attempt, body, report: report.parse(JSON.parse(body)) })
         return { status: 204 }
       default:
         return problem('request.not_found')
     }
   }
 
-  function announce(request: UploadsRequest, url: string): Answer {
-    for (const output of request.outputs) state.announced.set(output.name, output)
+  function workOf({ jobId, attempt }: Call): Work | undefined {
+    if (options.workOf !== undefined) return options.workOf(jobId)
+    return jobId === '0'.repeat(26) && attempt === 1 ? options.work : undefined
+  }
+
+  function announce(
+    request: UploadsRequest,
+    { jobId, url }: { readonly jobId: string; readonly url: string },
+  ): Answer {
+    for (const output of request.outputs) state.announced.set(`${jobId}/${output.name}`, output)
     const uploads = request.outputs.map(({ name }) => ({
       name,
       key: `artifacts/job/1/${name}`,
-      url: `${url}/objects/${name}?signature=good`,
+      url: `${url}/objects/${jobId}/${name}?signature=good`,
       expiresTime: new Date(Date.now() + 60_000).toISOString(),
     }))
     return { status: 200, body: { uploads } }
   }
 
-  function store(name: string, request: IncomingMessage, bytes: Buffer): Answer {
+  function store(key: string, request: IncomingMessage, bytes: Buffer): Answer {
     if (state.failedUploads > 0) {
       state.failedUploads -= 1
       return problem('platform.unavailable')
     }
-    const wanted = state.announced.get(name)
+    const wanted = state.announced.get(key)
     const digest = createHash('sha256').update(bytes).digest('hex')
     const fits =
       wanted?.sha256 === digest &&
       wanted.sizeBytes === bytes.length &&
       wanted.contentType === request.headers['content-type']
     if (!fits) return problem('object.mismatch')
-    state.objects.push({ name, bytes })
+    const [jobId = '', name = ''] = key.split('/')
+    state.objects.push({ jobId, name, bytes })
     return { status: 200 }
   }
 
@@ -120,14 +156,15 @@ export async function startFakeInternalApi(options: FakeOptions): Promise<FakeIn
     const url = new URL(request.url ?? '/', `http://${request.headers.host}`)
     const input = options.inputs?.find(({ name }) => url.pathname === `/inputs/${name}`)
     if (input !== undefined) return { status: 200, bytes: input.bytes }
-    const object = /^\/objects\/([^/]+)$/.exec(url.pathname)?.[1]
+    const object = /^\/objects\/([^/]+\/[^/]+)$/.exec(url.pathname)?.[1]
     if (object !== undefined && request.method === 'PUT') return store(object, request, bytes)
     if (request.headers.authorization !== `Bearer ${options.token}`) {
       return problem('auth.invalid_token')
     }
-    const prefix = `${internalPrefix}/jobs/${'0'.repeat(26)}/attempts/1/`
-    if (!url.pathname.startsWith(prefix)) return problem('request.not_found')
-    return answerCall(url.pathname.slice(prefix.length), bytes.toString('utf8'), url.origin)
+    const call = readCall(url.pathname)
+    if (call === undefined) return problem('request.not_found')
+    if (isFenced(call)) return problem('attempt.not_current')
+    return answerCall(call, bytes.toString('utf8'), url.origin)
   }
 
   const server = createServer((request, response) => {

@@ -1,12 +1,10 @@
-import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { decode } from 'fast-png'
 import sharp from 'sharp'
 import { afterEach, describe, expect, test } from 'vitest'
 import { encodePng } from '../../../src/inference/output/png.ts'
-import { manifestName } from '../../../src/inference/models/manifest.ts'
 import {
   exitCodes,
   loraFolderVariable,
@@ -15,10 +13,10 @@ import {
 import type { Work } from '../../../src/shared/wire/internal.ts'
 import { makePack } from '../../unit/inference/pack-builder.ts'
 import { type FakeOptions, startFakeInternalApi } from './fake-internal-api.ts'
+import { writeLoraPack } from './lora-pack.ts'
 import { startPodProcess } from './pod-process.ts'
 
 const models = path.resolve(import.meta.dirname, '../../../models')
-const loraFile = path.resolve(import.meta.dirname, '../../goldens/data/lora/kohya.safetensors')
 const token = 'token-of-the-pod'
 
 const work = {
@@ -158,32 +156,13 @@ describe('a job pod with inputs', { timeout: 60_000 }, () => {
   })
 })
 
-async function writeLoraPack(): Promise<string> {
-  const folder = path.join(await temporaryFolder(), 'rust')
-  await mkdir(folder)
-  const bytes = await readFile(loraFile)
-  const sha256 = createHash('sha256').update(bytes).digest('hex')
-  await writeFile(path.join(folder, 'rust.safetensors'), bytes)
-  const manifest = {
-    schemaVersion: 1,
-    type: 'Lora',
-    name: 'rust',
-    description: '',
-    family: 'StableDiffusion1',
-    licence: 'Apache-2.0',
-    files: [{ path: 'rust.safetensors', sha256, sizeBytes: bytes.length }],
-  }
-  await writeFile(path.join(folder, manifestName), JSON.stringify(manifest))
-  return folder
-}
-
 describe('a job pod with LoRAs', { timeout: 60_000 }, () => {
   const { strength: _none, keepUnmaskedPixels: _unused, ...parameters } = work.parameters
 
   async function runWithLora(scale: number | undefined) {
     const pack = await makePack()
     closers.push(pack.remove)
-    const loraFolder = await writeLoraPack()
+    const loraFolder = await writeLoraPack(await temporaryFolder())
     const loras = scale === undefined ? [] : [{ name: 'rust', scale }]
     return await runPod({
       work: { ...work, task: 'TextToImage', parameters, loras },

@@ -19,6 +19,7 @@ describe('the control plane', () => {
     expect(names.trim().split('\n').toSorted()).toEqual([
       'departments.atelier.dev',
       'generationjobs.atelier.dev',
+      'modelpools.atelier.dev',
       'models.atelier.dev',
     ])
   })

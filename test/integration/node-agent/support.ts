@@ -27,6 +27,7 @@ import { testEnvironment } from '../../support/environment.ts'
 
 /** Images of the tests: `shell` runs its args as a shell script, `node` as a program. */
 export const imageMapJson = {
+  'test/pack': { folder: join(import.meta.dirname, '../../../models/demo') },
   'test/shell': { command: ['/bin/sh', '-c'], environment: { FROM_IMAGE: 'yes' } },
   'test/node': { command: [process.execPath, '-e'], environment: { FROM_IMAGE: 'yes' } },
 }
@@ -108,7 +109,13 @@ async function deletePods(client: KubeClient, namespace: string): Promise<void> 
 type AgentChanges = Partial<
   Pick<
     NodeAgentOptions,
-    'client' | 'tokenRenewalShare' | 'gpusPerNode' | 'nodeCount' | 'allowForeignNodes'
+    | 'client'
+    | 'tokenRenewalShare'
+    | 'gpusPerNode'
+    | 'nodeCount'
+    | 'allowForeignNodes'
+    | 'kubeletFolder'
+    | 'imageMap'
   >
 >
 

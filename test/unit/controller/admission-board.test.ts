@@ -1,110 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { type Caches, indexKeys } from '../../../src/controller/caches.ts'
-import { AdmissionBoard } from '../../../src/controller/generation-job/admission-board.ts'
-import { HoldMemory } from '../../../src/controller/generation-job/hold-memory.ts'
-import type { Lister } from '../../../src/platform/kube/list-watch.ts'
-import type { Job, Node, Pod } from '../../../src/platform/kube/resources.ts'
-import type { Department } from '../../../src/shared/crd/department.ts'
-import type { GenerationJob, GenerationJobSpec } from '../../../src/shared/crd/generation-job.ts'
-import { aCondition, aJob, aModel, at, createdMs, request, uid } from './builders.ts'
+import type { GenerationJob } from '../../../src/shared/crd/generation-job.ts'
+import { aReservedJob, boardOver, planned } from './board-scene.ts'
+import { aJob, at, createdMs, request, uid } from './builders.ts'
 import { aKubeJob, aKubeNode, aKubePod } from './kube-builders.ts'
 
-type Cluster = {
-  jobs: GenerationJob[]
-  kubeJobs: Job[]
-  pods: Pod[]
-  nodes: Node[]
-  departments: Department[]
-}
-
-type Named = { readonly metadata: { readonly name: string } }
-
-function listerOver<T extends Named>(
-  list: () => readonly T[],
-  isIndexed: (object: T, value: string) => boolean,
-): Lister<T> {
-  return {
-    get: (key) => list().find(({ metadata }) => metadata.name === key),
-    list,
-    listIndexed: (value) => list().filter((object) => isIndexed(object, value)),
-  }
-}
-
-function isChild({ metadata }: Named, value: string): boolean {
-  return value === indexKeys.live || value === indexKeys.uid(metadata.name.slice(3, 39))
-}
-
-/** Listers over plain arrays, which a test may change as a watch would. */
-function cachesOf(cluster: Cluster): Caches {
-  const model = aModel()
-  return {
-    generationJobs: listerOver(
-      () => cluster.jobs,
-      (job, value) => value === indexKeys.open || value === indexKeys.uid(job.metadata.uid),
-    ),
-    jobs: listerOver(() => cluster.kubeJobs, isChild),
-    pods: listerOver(() => cluster.pods, isChild),
-    models: listerOver(
-      () => [model],
-      () => false,
-    ),
-    departments: listerOver(
-      () => cluster.departments,
-      () => false,
-    ),
-    nodes: listerOver(
-      () => cluster.nodes,
-      () => false,
-    ),
-    namespaces: listerOver(
-      () => [],
-      () => false,
-    ),
-  }
-}
-
-function aReservedJob(id: string, spec: Partial<GenerationJobSpec> = {}): GenerationJob {
-  const job = aJob({
-    spec,
-    status: { conditions: [aCondition('CreditsReserved', 'True/Reserved')] },
-  })
-  const own = `${uid.slice(0, -1)}${id}`
-  return { ...job, metadata: { ...job.metadata, name: `job-${id}`, uid: own } }
-}
-
-function boardOver(over: Partial<Cluster>) {
-  const cluster: Cluster = {
-    jobs: [],
-    kubeJobs: [],
-    pods: [],
-    nodes: [aKubeNode()],
-    departments: [],
-    ...over,
-  }
-  const woken: string[] = []
-  const errors: unknown[] = []
-  const time = { nowMs: createdMs }
-  const holds = new HoldMemory()
-  const board = new AdmissionBoard({
-    caches: cachesOf(cluster),
-    holds,
-    allowCpu: true,
-    clock: { nowMs: () => time.nowMs },
-    wake: (key) => woken.push(key),
-    onError: (error) => errors.push(error),
-  })
-  return { board, cluster, woken, errors, time, holds }
-}
-
-/** Longer than the board waits for more changes. */
-async function planned(): Promise<void> {
-  await new Promise((resolve) => {
-    setTimeout(resolve, 50)
-  })
-}
-
 const [first, second] = [aReservedJob('1'), aReservedJob('2')]
-const admitted = { kind: 'Admitted' }
+const admitted = { kind: 'Node' }
+const onNode = { number: 1, place: { kind: 'Node', request } } as const
 const queued = { kind: 'Queued', cause: 'Turn' }
 
 describe('the admission board', () => {
@@ -116,7 +18,7 @@ describe('the admission board', () => {
 
   it('counts what it gave away before any cache shows it', () => {
     const { board, cluster } = boardOver({ jobs: [second] })
-    board.reserve(second, { number: 1, request })
+    board.reserve(second, onNode)
     cluster.jobs.push(first)
     expect(board.placeOf(first)).toEqual(queued)
     expect(board.placeOf(second)).toEqual(admitted)
@@ -127,7 +29,7 @@ describe('the admission board', () => {
     const { board, cluster } = boardOver({ jobs: [first, second] })
     const owned = { ...first, metadata: { ...first.metadata, uid } }
     cluster.jobs = [owned, second]
-    board.reserve(owned, { number: 1, request })
+    board.reserve(owned, onNode)
     cluster.kubeJobs = [aKubeJob()]
     board.touch()
     expect(board.gpus().used).toBe(1)
@@ -137,15 +39,15 @@ describe('the admission board', () => {
 
   it('forgets a reservation that never became an attempt', () => {
     const { board, time } = boardOver({ jobs: [first, second] })
-    board.reserve(first, { number: 1, request })
+    board.reserve(first, onNode)
     time.nowMs += 30_000
     expect(board.gpus().used).toBe(0)
   })
 
   it('lets others pass a job whose attempt could not be created, until it asks again', () => {
     const { board } = boardOver({ jobs: [first, second] })
-    board.reserve(first, { number: 1, request })
-    board.release(first.metadata.uid)
+    board.reserve(first, onNode)
+    board.release(first)
     expect(board.placeOf(second)).toEqual(admitted)
     expect(board.placeOf(first)).toEqual(admitted)
     board.stop()
@@ -180,7 +82,7 @@ describe('the admission board', () => {
     expect(board.placeOf(second)).toEqual(queued)
     const value = { state: 'Waiting', reason: 'HoldLimit', message: '', microCredits: 0 } as const
     holds.remember({ key: 'vision/job', uid }, { kind: 'Answered', value }, createdMs)
-    board.touch()
+    board.noteJob('vision/job')
     await planned()
     expect(woken).toContain('vision/job-2')
     expect(board.placeOf(second)).toEqual(admitted)
@@ -243,8 +145,7 @@ describe('the admission board', () => {
       nodes: [aKubeNode({ gpus: 8 })],
       departments: [department],
     })
-    const limited = { kind: 'Queued', cause: 'Limit' }
-    expect(jobs.map((job) => board.placeOf(job))).toEqual([admitted, limited, admitted, limited])
+    expect(jobs.map((job) => board.placeOf(job))).toEqual([admitted, queued, admitted, queued])
   })
 })
 

@@ -161,7 +161,7 @@ describe('the next attempt', () => {
     const attempt = { number: 1, podUID: 'pod-1', outcome: 'Disrupted' } as const
     const { patch } = decided({
       job: aJob({ status: { ...status, attempt } }),
-      place: { kind: 'Admitted' },
+      place: { kind: 'Node' },
     })
     expect(patch.attempt).toMatchObject({ number: 2, outcome: null })
   })

@@ -5,6 +5,7 @@ import type {
   Observed,
   PodView,
 } from '../../../src/controller/generation-job/observed.ts'
+import type { PackSettings } from '../../../src/controller/settings.ts'
 import { type Condition, condition } from '../../../src/shared/crd/common.ts'
 import type {
   GenerationJob,
@@ -17,6 +18,14 @@ import type { Hold, Report } from '../../../src/shared/wire/internal.ts'
 /** When the jobs of these tests were created. */
 export const createdMs = Date.parse('2026-01-01T00:00:00Z')
 export const uid = '0a1b2c3d-0000-4000-8000-00000000000a'
+
+/** What the controller is configured with by default. */
+export const packSettings = {
+  huggingFaceUrl: 'https://huggingface.co',
+  s3Region: 'us-east-1',
+  scratchBytes: 2 ** 36,
+  allowHttp: false,
+} satisfies PackSettings
 
 /** Seconds after the job's creation, as the API server writes times. */
 export function at(seconds: number): string {

@@ -61,7 +61,7 @@ describe('an ended job', () => {
 
   it('never runs again, whatever its spec or its model say by now', () => {
     const failedStatus = withCondition(status, aCondition('Succeeded', 'False/Cancelled'))
-    const place = { kind: 'Admitted' } as const
+    const place = { kind: 'Node' } as const
     const edited = aJob({ status: failedStatus, spec: { cancel: false } })
     expect(decided({ job: edited, place, after: 110 }).kinds).toEqual([])
   })

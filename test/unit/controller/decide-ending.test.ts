@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { GenerationJobSpec, Input } from '../../../src/shared/crd/generation-job.ts'
 import {
   aCondition,
   aJob,
@@ -17,7 +18,7 @@ import {
 } from './builders.ts'
 import { decided } from './decided.ts'
 
-const admitted = { kind: 'Admitted' } as const
+const admitted = { kind: 'Node' } as const
 
 describe('a cancelled job', () => {
   it('ends at once when nothing runs, and needs no hold', () => {
@@ -94,13 +95,29 @@ describe('a job that the api refuses', () => {
     expect(conditions['Succeeded']).toBe('False/Cancelled')
   })
 
-  it.each(['Pooled', 'External'] as const)('because this release has no %s', (execution) => {
-    const { conditions, messageOf } = decided({
-      job: aJob({ spec: { execution } }),
-      hold: heldAnswer,
-    })
+  const fromConfigMap: Input = { role: 'Image', configMapRef: { name: 'parts', key: 'a.png' } }
+  const fromHistory: Input = { role: 'Image', artifact: 'a' }
+  const unserved: readonly (readonly [string, Partial<GenerationJobSpec>])[] = [
+    ['spec.execution', { execution: 'External' }],
+    ['spec.inputs[1].configMapRef', { execution: 'Pooled', inputs: [fromHistory, fromConfigMap] }],
+    ['spec.task', { execution: 'Pooled', task: 'Upscale' }],
+  ]
+  const served: readonly Partial<GenerationJobSpec>[] = [
+    { execution: 'Pooled', inputs: [fromHistory] },
+    { execution: 'Dedicated', inputs: [fromConfigMap] },
+    { execution: 'Auto', inputs: [fromConfigMap] },
+  ]
+
+  it.each(unserved)('because of %s, in a way that nobody serves', (field, spec) => {
+    const job = aJob({ spec })
+    const { conditions, messageOf } = decided({ job, hold: heldAnswer })
     expect(conditions['Succeeded']).toBe('False/InvalidInput')
-    expect(messageOf('Succeeded')).toContain('spec.execution')
+    expect(messageOf('Succeeded')).toContain(field)
+  })
+
+  it.each(served)('is not one with %o', (spec) => {
+    const { conditions } = decided({ job: aJob({ spec }), hold: heldAnswer })
+    expect(conditions['Succeeded']).toBe('Unknown/Running')
   })
 })
 

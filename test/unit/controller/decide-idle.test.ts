@@ -12,7 +12,7 @@ import {
 } from './builders.ts'
 import { decided } from './decided.ts'
 
-const admitted = { kind: 'Admitted' } as const
+const admitted = { kind: 'Node' } as const
 const tooLarge = { kind: 'Queued', cause: 'TooLarge' } as const
 
 describe('a job at its first visit', () => {
@@ -110,15 +110,20 @@ describe('a queued job', () => {
 
   it('is not written again however the queue moves', () => {
     const job = aJob({ status: queued })
-    const place = { kind: 'Queued', cause: 'Limit' } as const
     expect(decided({ job, after: 3600 }).kinds).toEqual([])
-    expect(decided({ job, place, after: 7200 }).kinds).toEqual([])
   })
 
   it('says when no Node could ever hold it', () => {
     const { conditions, messageOf } = decided({ hold: heldAnswer, place: tooLarge })
     expect(conditions['Admitted']).toBe('False/Queued')
     expect(messageOf('Admitted')).toContain('No Node is large enough')
+  })
+
+  it('says when no pool could ever serve it', () => {
+    const place = { kind: 'Queued', cause: 'NoPool' } as const
+    const { conditions, messageOf } = decided({ hold: heldAnswer, place })
+    expect(conditions['Admitted']).toBe('False/Queued')
+    expect(messageOf('Admitted')).toContain('no ModelPool has')
   })
 
   it('starts when its turn comes, without asking for the hold again', () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   aCondition,
   aJob,
+  aModel,
   anAttempt,
   anAttemptWithoutPod,
   aPod,
@@ -39,6 +40,27 @@ describe('a starting attempt', () => {
     expect(patch.attempt).toEqual({ podName: pod.name, podUID: 'pod-1', nodeName: 'node-1' })
   })
 
+  it('says once that its pod fetches the model, and of how many bytes', () => {
+    const fetch = { url: 'https://models.example/demo', sizeBytes: 6_940_000_000 }
+    const model = aModel({ delivery: { type: 'Fetch', fetch } })
+    const pod = aPod({ phase: 'Pending', startedTime: undefined, fetching: true })
+    const before = decided({ job: aJob({ status: starting }), model, attempts: [anAttempt(pod)] })
+    expect(before.conditions).toMatchObject({
+      ModelReady: 'False/ModelLoading',
+      PodsReady: 'False/Starting',
+    })
+    expect(before.messageOf('ModelReady')).toContain('Model demo (6.9 GB)')
+
+    const status = { ...starting, ...before.patch, attempt: before.patch.attempt }
+    const job = aJob({ status: { ...status, attempt: { number: 1, ...status.attempt } } })
+    expect(decided({ job, model, attempts: [anAttempt(pod)] }).kinds).toEqual([])
+    const running = decided({ job, model, attempts: [anAttempt()] })
+    expect(running.conditions).toMatchObject({
+      ModelReady: 'True/Ready',
+      PodsReady: 'True/Running',
+    })
+  })
+
   it('notes when its container starts, and tells so', () => {
     const { patch, conditions, events } = decided({
       job: aJob({ status: starting }),
@@ -55,7 +77,7 @@ describe('a starting attempt', () => {
       job: aJob(),
       hold: heldAnswer,
       attempts: [anAttemptWithoutPod()],
-      place: { kind: 'Admitted' },
+      place: { kind: 'Node' },
     })
     expect(kinds).toEqual(['WriteStatus'])
     expect(patch.attempt).toEqual({ number: 1 })

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { attemptJob, modelFolder } from '../../../src/controller/generation-job/job.ts'
+import { attemptJob } from '../../../src/controller/generation-job/job.ts'
 import type { Model } from '../../../src/shared/crd/model.ts'
 import type { ControllerSettings } from '../../../src/controller/settings.ts'
-import { aJob, aModel, uid } from './builders.ts'
+import { aJob, aModel, packSettings, uid } from './builders.ts'
 
 const settings: ControllerSettings = {
   inferenceImage: 'atelier.dev/inference:1',
@@ -10,6 +10,7 @@ const settings: ControllerSettings = {
   allowCpu: false,
   retryBaseMs: 10_000,
   nodeSelector: {},
+  packs: packSettings,
 }
 const noLoras: readonly Model[] = []
 const plan = { job: aJob(), model: aModel(), loras: noLoras, number: 2, gpus: 1, settings }
@@ -69,6 +70,7 @@ describe('the Job of an attempt', () => {
               runAsUser: 65532,
               runAsGroup: 65532,
               fsGroup: 65532,
+              fsGroupChangePolicy: 'OnRootMismatch',
               seccompProfile: { type: 'RuntimeDefault' },
             },
             containers: [
@@ -148,35 +150,25 @@ describe('the Job of an attempt', () => {
     )
   })
 
-  it('mounts the claim of a Model read-only', () => {
-    const model = aModel({ delivery: { type: 'Claim', claim: { name: 'weights', path: 'sd15' } } })
-    const spec = podSpecOf({ model })
-    expect(spec?.volumes).toContainEqual({
-      name: 'model',
-      persistentVolumeClaim: { claimName: 'weights', readOnly: true },
-    })
-    expect(spec?.containers[0]?.volumeMounts).toContainEqual({
-      name: 'model',
-      mountPath: '/claims/model',
-      readOnly: true,
-    })
-    expect(spec?.containers[0]?.env).toContainEqual({
-      name: 'ATELIER_MODEL_FOLDER',
-      value: '/claims/model/sd15',
-    })
+  it('fetches before it starts, and says so to the api as the attempt that it is', () => {
+    const digest = 'a1'.repeat(32)
+    const fetch = { url: 'https://models.example/sd15' }
+    const spec = podSpecOf({ model: aModel({ delivery: { type: 'Fetch', fetch }, digest }) })
+    expect(spec?.initContainers).toMatchObject([
+      {
+        env: expect.arrayContaining(spec?.containers[0]?.env?.slice(0, 4) ?? []),
+        volumeMounts: [{ name: 'packs' }, { name: 'token' }],
+        resources: { limits: { cpu: '2', memory: '4Gi' } },
+      },
+    ])
+    expect(spec?.containers[0]?.env).toEqual(
+      expect.arrayContaining([
+        { name: 'ATELIER_MODEL_FOLDER', value: `/packs/${digest}` },
+        { name: 'ATELIER_FIRST_SEQUENCE', value: '1000000' },
+      ]),
+    )
   })
 
-  it('looks at the root of a claim without a path', () => {
-    const { spec } = aModel({ delivery: { type: 'Claim', claim: { name: 'weights' } } })
-    expect(modelFolder(spec)).toBe('/claims/model')
-  })
-
-  it('is never made for a delivery that this release does not serve', () => {
-    const model = aModel({
-      delivery: { type: 'Fetch', fetch: { url: 'https://models.example/x' } },
-    })
-    expect(() => attemptJob({ ...plan, model })).toThrow('Fetch')
-  })
   it('mounts each LoRA of a claim by its index and names every LoRA’s folder', () => {
     const claim = { type: 'Claim' as const, claim: { name: 'loras', path: 'rust' } }
     const loras = [

@@ -13,7 +13,7 @@ function aLora(spec: Partial<ModelSpec> = {}, ready = 'True/Ready'): Model {
 
 const loras = ['rust', 'moss'].map((name) => ({ name, scale: 1 }))
 const job = aJob({ spec: { parameters: { prompt: 'a scratch', loras } } })
-const place = { kind: 'Admitted' } as const
+const place = { kind: 'Node' } as const
 
 describe('a job with LoRAs', () => {
   it('starts once all of them are there, and its attempt knows them in order', () => {

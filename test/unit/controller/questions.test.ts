@@ -50,7 +50,7 @@ describe('the api is asked for the hold', () => {
     ['the Model is not ready', { model: aModel({}, 'False/DeliveryUnsupported') }],
     ['the job is cancelled', { job: aJob({ spec: { cancel: true } }) }],
     ['it has waited for too long', { job: aJob({ spec: { queueTimeoutSeconds: 1 } }) }],
-    ['it is not served anyway', { job: aJob({ spec: { execution: 'Pooled' as const } }) }],
+    ['it is not served anyway', { job: aJob({ spec: { execution: 'External' as const } }) }],
     ['it has ended', { job: aJob({ status: ended }) }],
   ])('not when %s', (_, options) => {
     expect(needsHold(facts(options))).toBe(false)

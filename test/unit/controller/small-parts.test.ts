@@ -5,7 +5,7 @@ import { retryDelayMs } from '../../../src/controller/generation-job/times.ts'
 import { WrittenVersions } from '../../../src/controller/generation-job/written-versions.ts'
 import { decideModel } from '../../../src/controller/model/decide.ts'
 import type { Department } from '../../../src/shared/crd/department.ts'
-import { aJob, aModel, at, createdMs, unreachable } from './builders.ts'
+import { aJob, aModel, at, createdMs, packSettings, unreachable } from './builders.ts'
 
 function version(resourceVersion: string, uid = 'a') {
   const job = aJob()
@@ -131,18 +131,22 @@ describe('written versions', () => {
 describe('a Model', () => {
   it('that is ready already needs no write', () => {
     const fresh = { ...aModel(), status: undefined }
-    const patch = decideModel(fresh, createdMs)
+    const patch = decideModel(fresh, { packs: packSettings, nowMs: createdMs })
     expect(patch).toMatchObject({ conditions: [{ type: 'Ready', status: 'True' }] })
-    expect(decideModel({ ...fresh, status: { ...patch } }, createdMs + 5000)).toBeUndefined()
+    const after = { ...fresh, status: { ...patch } }
+    const later = { packs: packSettings, nowMs: createdMs + 5000 }
+    expect(decideModel(after, later)).toBeUndefined()
   })
 
   it.each([
     [{ type: 'Embedded' as const }, 'InvalidDelivery'],
     [{ type: 'Claim' as const }, 'InvalidDelivery'],
-    [{ type: 'Image' as const }, 'DeliveryUnsupported'],
-    [{ type: 'Fetch' as const }, 'DeliveryUnsupported'],
+    [{ type: 'Image' as const }, 'InvalidDelivery'],
+    [{ type: 'Fetch' as const }, 'InvalidDelivery'],
+    [{ type: 'Fetch' as const, fetch: { url: 'https://models.example' } }, 'InvalidDelivery'],
   ])('with delivery %o is not ready: %s', (delivery, reason) => {
-    expect(decideModel(aModel({ delivery }), createdMs)).toMatchObject({
+    const model = aModel({ delivery })
+    expect(decideModel(model, { packs: packSettings, nowMs: createdMs })).toMatchObject({
       conditions: [{ status: 'False', reason }],
     })
   })

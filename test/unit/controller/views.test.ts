@@ -19,6 +19,16 @@ function container(state: object): Pod['status'] {
   }
 }
 
+/** The container waits for the one that fetches. */
+function fetching(state: object): Pod['status'] {
+  const fetch = { name: 'fetch', image: '', imageID: '', ready: false, restartCount: 0, state }
+  return {
+    ...container({ waiting: { reason: 'PodInitializing' } }),
+    phase: 'Pending',
+    initContainerStatuses: [fetch],
+  }
+}
+
 describe('the attempts of a job', () => {
   it('are sorted by number, each with its pods', () => {
     const jobs = [aKubeJob({ number: 10 }), aKubeJob({ number: 2 })]
@@ -93,6 +103,19 @@ describe('a pod', () => {
       message: '',
     })
     expect(viewPod({ conditions: [{ ...unscheduled, status: 'True' }] })?.waiting).toBeUndefined()
+  })
+
+  it('that fetches its packs says so, and why when it cannot', () => {
+    const running = viewPod(fetching({ running: { startedAt: at(3) } }))
+    expect(running).toMatchObject({ fetching: true })
+    const { startedTime, exitCode, waiting: reason } = running ?? {}
+    expect({ startedTime, exitCode, reason }).toEqual({})
+    const waiting = { reason: 'ErrImagePull', message: 'no such image' }
+    expect(viewPod(fetching({ waiting }))).toMatchObject({ fetching: false, waiting })
+    const failed = viewPod(fetching({ terminated: { exitCode: 1, finishedAt: at(9) } }))
+    expect(failed).toMatchObject({ fetching: true, exitCode: 1 })
+    const done = viewPod(fetching({ terminated: { exitCode: 0, finishedAt: at(9) } }))
+    expect([done?.fetching, done?.exitCode]).toEqual([false, undefined])
   })
 
   it.each([

@@ -51,6 +51,13 @@ describe('ProgressPoster', () => {
     ])
   })
 
+  test('counts from where an earlier container of the pod can never have come', async () => {
+    const { posts, post, reached } = collect(1)
+    open({ post, firstSequence: 1_000_000 }).update(snapshot(1))
+    await reached
+    expect(brief(posts)).toEqual([[1_000_000, 1]])
+  })
+
   test('posts an unchanged snapshot again as a sign of life', async () => {
     const { posts, post, reached } = collect(3)
     open({ post, heartbeatMs: 1 }).update(snapshot(7))

@@ -215,6 +215,13 @@ describe('a runner', { timeout: 60_000 }, () => {
     expect((await generate(common)).outcome).toBe('Completed')
   })
 
+  test('does not take a cancel between two jobs for one of the next job', async () => {
+    const { pid } = common
+    common.cancel({ graceMs: 0 })
+    const { outcome } = await generate(common, { steps: 20 })
+    expect({ outcome, pid: common.pid }).toEqual({ outcome: 'Completed', pid })
+  })
+
   test('is Cancelled when the child had to be killed', async () => {
     const runner = await openRunner()
     const onStep = () => runner.cancel({ graceMs: 0 })
@@ -266,10 +273,13 @@ describe('a runner', { timeout: 60_000 }, () => {
     await expect(loading).rejects.toMatchObject({ code: 'model.pack_invalid' })
   })
 
-  test('ends its child when it is closed', async () => {
+  test('ends its child when it is closed, and says so', async () => {
     const runner = await openRunner()
     const pid = runner.pid ?? 0
+    const { childEnd, alive } = runner
     await runner.close()
+    await childEnd
+    expect([alive, runner.alive]).toEqual([true, false])
     await sleep(50)
     expect(existsSync(`/proc/${pid}`)).toBe(false)
   })

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import {
   containerId,
   containerOf,
+  hasBegun,
   loadStatus,
   newStatus,
   runningProcess,
@@ -79,8 +80,8 @@ describe('the status of a pod', () => {
     const failure = { reason: 'Terminated', message: 'stopped' }
     const status = withoutStarts(change(aStatus(), running), { now: later, failure })
     expect(status.phase).toBe('Running')
-    const ended = change(status, { state: { terminated: anEnd(0) } })
-    expect(ended).toMatchObject({ phase: 'Failed', ...failure })
+    const over = change(status, { state: { terminated: anEnd(0) } })
+    expect(over).toMatchObject({ phase: 'Failed', ...failure })
   })
 
   it('ends what waits when nothing shall be started any more', () => {
@@ -105,8 +106,45 @@ describe('the status of a pod', () => {
     const process = { pid: 42, started: '1000' }
     const status = change(aStatus(), { ...running, containerID: containerId(process) })
     expect(runningProcess(containerOf(status, 'main'))).toEqual(process)
-    const ended = change(status, { state: { terminated: anEnd(0) } })
-    expect(runningProcess(containerOf(ended, 'main'))).toBeUndefined()
+    const over = change(status, { state: { terminated: anEnd(0) } })
+    expect(runningProcess(containerOf(over, 'main'))).toBeUndefined()
+  })
+})
+
+function ended(exitCode: number) {
+  return { state: { terminated: anEnd(exitCode) } }
+}
+
+describe('the status of a pod with a container that runs first', () => {
+  const pod = aPod({ initContainers: [aContainer({ name: 'first' })] })
+
+  it('is pending, not initialized, while that one runs', () => {
+    const status = change(aStatus(pod), running, 'first')
+    expect(status.phase).toBe('Pending')
+    expect(conditions(status)['Initialized']).toBe('False')
+    expect(hasBegun(aStatus(pod))).toBe(false)
+    expect(hasBegun(status)).toBe(true)
+  })
+
+  it('is initialized when it has ended well, and goes on as any other', () => {
+    const status = change(aStatus(pod), ended(0), 'first')
+    expect(status.phase).toBe('Pending')
+    expect(conditions(status)['Initialized']).toBe('True')
+    expect(change(status, running).phase).toBe('Running')
+    expect(change(status, ended(0)).phase).toBe('Succeeded')
+  })
+
+  it('has failed when it has not, and the others never ran', () => {
+    const status = change(aStatus(pod), ended(1), 'first')
+    expect(status.phase).toBe('Failed')
+    expect(containerOf(status, 'main').state?.waiting).toBeDefined()
+  })
+
+  it('is not over before its process is, when nothing shall be started any more', () => {
+    const stopping = withoutStarts(change(aStatus(pod), running, 'first'), { now: later })
+    expect(stopping.phase).toBe('Pending')
+    expect(change(stopping, ended(0), 'first').phase).toBe('Failed')
+    expect(withoutStarts(aStatus(pod), { now: later }).phase).toBe('Failed')
   })
 })
 

@@ -30,8 +30,11 @@ describe('restarts', () => {
     { policy: 'OnFailure', exitCode: 0, expected: false },
     { policy: 'Always', exitCode: 0, expected: true },
     { policy: undefined, exitCode: 0, expected: true },
-  ])('follow the policy: %j', ({ policy, exitCode, expected }) => {
-    expect(mustRestart(policy, exitCode)).toBe(expected)
+    { policy: 'Always', exitCode: 0, isFirst: true, expected: false },
+    { policy: 'Always', exitCode: 1, isFirst: true, expected: true },
+    { policy: 'Never', exitCode: 1, isFirst: true, expected: false },
+  ])('follow the policy: %j', ({ policy, expected, ...end }) => {
+    expect(mustRestart(policy, end)).toBe(expected)
   })
 })
 
@@ -89,10 +92,7 @@ describe('refusalsOf', () => {
     [{ hostPID: true }, 'hostPID'],
     [{ hostIPC: true }, 'hostIPC'],
     [{ volumes: [{ name: 'v', hostPath: { path: '/' } }] }, 'hostPath'],
-    [
-      { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }] },
-      'persistentVolumeClaim',
-    ],
+    [{ volumes: [{ name: 'v', nfs: { server: 's', path: '/' } }] }, 'nfs'],
     [{ containers: [aContainer({ livenessProbe: { grpc: { port: 1 } } })] }, 'grpc'],
     [
       {
@@ -101,7 +101,11 @@ describe('refusalsOf', () => {
       'an HTTPS probe',
     ],
     [{ containers: [aContainer({ lifecycle: {} })] }, 'lifecycle'],
-    [{ initContainers: [aContainer()] }, 'initContainers'],
+    [{ initContainers: [aContainer({ lifecycle: {} })] }, 'lifecycle'],
+    [
+      { initContainers: [aContainer({ restartPolicy: 'Always' })] },
+      'init containers that go on running',
+    ],
   ])('names the point of %j', (spec, point) => {
     expect(refusalsOf(aPod(spec))).toEqual([point])
   })
@@ -130,10 +134,17 @@ describe('the image map', () => {
     expect(images.get('paths')).toBeUndefined()
   })
 
+  it('names the folder of an image that is mounted', () => {
+    const images = parseImageMap({ 'm:1': { folder: '/models/m' } })
+    expect(images.get('m:1')).toMatchObject({ folder: '/models/m', command: [] })
+  })
+
   it.each([
     ['an empty command', { a: { command: [] } }],
     ['an unknown field', { a: { command: ['sh'], workDir: '/' } }],
     ['a relative path', { paths: { models: '/x' } }],
+    ['a relative folder', { a: { folder: 'models' } }],
+    ['a folder that is run', { a: { folder: '/models', command: ['sh'] } }],
     ['a list', []],
   ])('refuses %s', (_, json) => {
     expect(() => parseImageMap(json)).toThrow(/./)

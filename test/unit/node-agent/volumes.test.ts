@@ -1,8 +1,18 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { writeVolumes } from '../../../src/local/node-agent/volumes.ts'
+import { parseImageMap } from '../../../src/local/node-agent/image-map.ts'
 import type { Volume } from '../../../src/local/node-agent/pod.ts'
 import { aPlace, aPod } from './builders.ts'
 
@@ -16,7 +26,9 @@ afterEach(() => {
 
 async function write(volume: Omit<Volume, 'name'>): Promise<string> {
   const pod = aPod({ volumes: [{ name: 'v', ...volume }] })
-  await writeVolumes(aPlace({ pod, folder }, { 'Secret keys': { a: '1', b: '2' } }))
+  const place = aPlace({ pod, folder }, { 'Secret keys': { a: '1', b: '2' } })
+  const images = parseImageMap({ 'models:1': { folder: '/models' }, run: { command: ['x'] } })
+  await writeVolumes({ ...place, claimsFolder: join(folder, 'claims'), images })
   return join(folder, 'volumes', 'v')
 }
 
@@ -49,6 +61,23 @@ describe('volumes', () => {
     const path = await write({ projected: { sources } })
     expect(readFileSync(join(path, 'a'), 'utf8')).toBe('1')
     expect(readFileSync(join(path, 'me'), 'utf8')).toBe('picture')
+  })
+
+  it('on a claim are one folder for all pods of the namespace, and are not emptied', async () => {
+    const claim = { persistentVolumeClaim: { claimName: 'models' } }
+    const first = await write(claim)
+    writeFileSync(join(first, 'weights'), 'kept')
+    expect(readFileSync(join(await write(claim), 'weights'), 'utf8')).toBe('kept')
+    expect(realpathSync(first)).toBe(realpathSync(join(folder, 'claims/art/models')))
+    rmSync(join(folder, 'volumes'), { recursive: true })
+    expect(existsSync(join(folder, 'claims/art/models/weights'))).toBe(true)
+  })
+
+  it('of an image show the folder of the image map, and of no other image', async () => {
+    expect(readlinkSync(await write({ image: { reference: 'models:1' } }))).toBe('/models')
+    for (const reference of ['models:2', 'run']) {
+      await expect(write({ image: { reference } })).rejects.toThrow('no folder of the image map')
+    }
   })
 
   it('complain about what is missing unless it is optional', async () => {

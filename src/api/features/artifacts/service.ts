@@ -27,7 +27,7 @@ export type ArtifactService = {
 }
 
 export type ArtifactParts = {
-  readonly jobs: Pick<JobService, 'get'>
+  readonly jobs: Pick<JobService, 'snapshot'>
   readonly pictures: Pick<PictureStore, 'get'>
   readonly linkObject: LinkObject
   readonly objects: Pick<ObjectStore, 'get'>
@@ -59,7 +59,7 @@ async function readPicture(parts: ArtifactParts, caller: Caller, artifactId: str
 async function readOutput({ jobs }: ArtifactParts, caller: Caller, artifactId: string) {
   const name = parseArtifactId(artifactId)
   if (name === null) throw unknownArtifact(artifactId)
-  const job = await jobs.get(caller, name.jobId).catch((error: unknown) => {
+  const job = await jobs.snapshot(caller, name.jobId).catch((error: unknown) => {
     throw isAppError(error, 'job.not_found') ? unknownArtifact(artifactId) : error
   })
   const found = job.outputs.find(({ id }) => id === artifactId)

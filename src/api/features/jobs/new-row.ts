@@ -24,7 +24,7 @@ export type NewRow = {
   readonly nowMs: number
 }
 
-const defaultPriority = 50
+export const defaultPriority = 50
 
 /** The row of a REST request, in its first state: nothing is held, nothing runs. */
 export function newRow(from: NewRow): JobRow {

@@ -3,8 +3,10 @@ import { canSee, requirePermission, visibleRows } from '../../../shared/domain/p
 import { AppError } from '../../../shared/errors.ts'
 import type { JobRequest } from '../../../shared/wire/job-requests.ts'
 import type { JobState, JobView } from '../../../shared/wire/jobs.ts'
+import type { QueueView } from '../../../shared/wire/queue-view.ts'
 import type { QuoteView } from '../../../shared/wire/quotes.ts'
 import type { AuditTrail } from '../audit-log/trail.ts'
+import type { QueueDesk } from '../queue/service.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { dryRun } from './dry-run.ts'
 import type { JobEvents } from './events.ts'
@@ -58,8 +60,10 @@ export type JobService = {
     request: JobRequest,
     options?: Pick<SubmitOptions, 'quote'>,
   ) => Promise<QuoteView>
-  /** Errors: `job.not_found`, also for another person's job. */
+  /** With its place in the queue. Errors: `job.not_found`, also for another person's job. */
   readonly get: (caller: Caller, jobId: string) => Promise<JobView>
+  /** Without it, as in live messages: nobody is asked. Errors: `job.not_found`. */
+  readonly snapshot: (caller: Caller, jobId: string) => Promise<JobView>
   /** Newest first; only what the caller may see. */
   readonly list: (caller: Caller, options: ListOptions) => Promise<JobPage>
   /**
@@ -73,6 +77,7 @@ export type JobService = {
 
 export type JobServiceDeps = SubmitDeps & {
   readonly linkObject: LinkObject
+  readonly queue: QueueDesk
   readonly people: { readonly trail: Pick<AuditTrail, 'append'> }
   readonly events: JobEvents
   /** Starts the dispatch of an accepted job, or the cancel of a dispatched one; returns at once. */
@@ -91,7 +96,12 @@ export function openJobService(deps: JobServiceDeps): JobService {
       requirePermission(caller, 'jobs.create')
       return await dryRun(deps, { caller, request, quote })
     },
-    get: async (caller, jobId) => toView(await readRow(deps.store, caller, jobId), deps.linkObject),
+    get: async (caller, jobId) => {
+      const row = await readRow(deps.store, caller, jobId)
+      return toQueuedView(deps, row, await deps.queue.describe([row]))
+    },
+    snapshot: async (caller, jobId) =>
+      toView(await readRow(deps.store, caller, jobId), deps.linkObject),
     getRow: async (caller, jobId) => await readRow(deps.store, caller, jobId),
     list: async (caller, options) => await listPage(deps, caller, options),
     cancel: async (caller, jobId) => {
@@ -118,7 +128,16 @@ async function listPage(deps: JobServiceDeps, caller: Caller, options: ListOptio
   const page = found.slice(0, limit)
   const last = page.at(-1)
   const next = found.length > limit && last !== undefined ? encodeCursor(last) : null
-  return { items: page.map((row) => toView(row, deps.linkObject)), next }
+  const places = await deps.queue.describe(page)
+  return { items: page.map((row) => toQueuedView(deps, row, places)), next }
+}
+
+function toQueuedView(
+  { linkObject }: Pick<JobServiceDeps, 'linkObject'>,
+  row: JobRow,
+  places: ReadonlyMap<string, QueueView | null>,
+): JobView {
+  return { ...toView(row, linkObject), queue: places.get(row._id) ?? null }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { artifactId, parseArtifactKey } from '../../../shared/domain/job-artifact.ts'
 import { acceptedReason } from '../../../shared/domain/job-status.ts'
+import { fetchSentence } from '../../../shared/domain/fetch-sentence.ts'
 import { formatCredits } from '../../../shared/domain/price.ts'
 import { assert } from '../../../shared/assert.ts'
 import type { Output } from '../../../shared/crd/generation-job.ts'
@@ -20,8 +21,7 @@ export function toView(row: JobRow, linkObject: LinkObject): JobView {
     parameters: row.parameters,
     state: row.state,
     reason: row.reason,
-    message: row.message,
-    conditions: [...row.conditions],
+    ...toConditions(row),
     progress: toProgress(row),
     outputs: row.outputs.map((output) => toArtifact(output, linkObject)),
     ...toKeeping(row),
@@ -65,6 +65,21 @@ function toProgress({ progress }: JobRow): JobView['progress'] {
   if (progress === null) return null
   const { sequence: _sequence, attempt: _attempt, ...shown } = progress
   return shown
+}
+
+/** While the pod fetches its model, ModelReady says live how much of it is there. */
+function toConditions({ reason, message, conditions, progress }: JobRow) {
+  const live = progress?.fetch && fetchSentence(progress.fetch)
+  if (live === undefined || !conditions.some(isLoading))
+    return { message, conditions: [...conditions] }
+  return {
+    message: isLoading({ reason }) ? live : message,
+    conditions: conditions.map((each) => (isLoading(each) ? { ...each, message: live } : each)),
+  }
+}
+
+function isLoading({ reason }: { readonly reason: string }): boolean {
+  return reason === 'ModelLoading'
 }
 
 function toArtifact(

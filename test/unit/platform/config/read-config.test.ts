@@ -45,7 +45,12 @@ describe('a process that is configured well', () => {
       allowCpu: true,
       metricsListen: { host: '127.0.0.1', port: 8083 },
     })
-    expect(readControllerConfig(controller).allowCpu).toBe(false)
+    expect(readControllerConfig(controller)).toMatchObject({
+      allowCpu: false,
+      leaderElection: true,
+      leaseSeconds: 15,
+      podName: undefined,
+    })
     expect(readInferenceConfig(inference)).toMatchObject({ attempt: 1, graceSeconds: 30 })
     expect(readNodeAgentConfig(nodeAgent)).toMatchObject({ nodeCount: 2, gpusPerNode: 2 })
   })
@@ -107,7 +112,7 @@ describe('a process that is configured badly', () => {
 
   it.each([
     ['ATELIER_NODE_COUNT', '0'],
-    ['ATELIER_NODE_COUNT', '101'],
+    ['ATELIER_NODE_COUNT', '1001'],
     ['ATELIER_NODE_COUNT', '1.5'],
     ['ATELIER_NODE_GPUS', '-1'],
     ['ATELIER_NODE_GPUS', 'two'],
@@ -121,6 +126,11 @@ describe('a process that is configured badly', () => {
       'ATELIER_ALLOW_CPU',
       'yes',
       () => readControllerConfig({ ...controller, ATELIER_ALLOW_CPU: 'yes' }),
+    ],
+    [
+      'ATELIER_LEASE_SECONDS',
+      '2',
+      () => readControllerConfig({ ...controller, ATELIER_LEASE_SECONDS: '2' }),
     ],
     ['POD_IP', 'localhost', () => readInferenceConfig({ ...inference, POD_IP: 'localhost' })],
     ['ATELIER_ATTEMPT', '0', () => readInferenceConfig({ ...inference, ATELIER_ATTEMPT: '0' })],

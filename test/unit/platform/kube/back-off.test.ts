@@ -41,8 +41,8 @@ describe('backOffMs', () => {
 function build(chance = 0) {
   let nowMs = 0
   const pacing = startPacing({ clock: { nowMs: () => nowMs }, random: () => chance })
-  return (error: unknown, livedMs = 0) => {
-    pacing.begin()
+  return (error: unknown, livedMs = 0, plannedMs = 30_000) => {
+    pacing.begin(plannedMs)
     nowMs += livedMs
     return pacing.end(error)
   }
@@ -76,8 +76,21 @@ describe('the pacing of a list-watch', () => {
     expect(end(refused)).toBe(800)
   })
 
-  it('continues at once after a watch that ended in order', () => {
-    expect(build()(undefined, 300_000)).toBe(0)
+  it('continues at once after a watch that lasted as long as it was asked to', () => {
+    expect(build(1)(undefined, 30_000)).toBe(0)
+    expect(build(1)(undefined, 45_000, 45_000)).toBe(0)
+  })
+
+  it('spreads those out whose server ended all watches early and in order', () => {
+    const chances = [0, 0.25, 0.999]
+    const delays = chances.map((chance) => build(chance)(undefined, 29_999))
+    expect(delays).toEqual([0, 250, 999])
+  })
+
+  it('takes no back-off step for an early end that is not at once', () => {
+    const end = build(0)
+    expect([end(undefined, 10_000), end(undefined, 10_000)]).toEqual([0, 0])
+    expect(end(undefined, 9_999)).toBe(800)
   })
 
   it('pauses ever longer after watches that end at once', () => {
@@ -89,8 +102,8 @@ describe('the pacing of a list-watch', () => {
     const end = build()
     end(refused)
     end(refused)
-    expect(end(refused, 119_999)).toBe(3_200)
-    expect(end(refused, 120_000)).toBe(800)
+    expect(end(refused, 24_999)).toBe(3_200)
+    expect(end(refused, 25_000)).toBe(800)
   })
 
   it('waits as long as the server asks, but not for ever', () => {

@@ -1,0 +1,122 @@
+import { readFile } from 'node:fs/promises'
+import { Agent, request } from 'undici'
+import type { z } from 'zod'
+import type { KubeClient } from '../../../platform/kube/client.ts'
+import type { Clock } from '../../../shared/clock.ts'
+import {
+  type ExplainAnswer,
+  explainAnswer,
+  type ExplainRequest,
+  queuePrefix,
+  type SimulateAnswer,
+  simulateAnswer,
+  type SimulateRequest,
+} from '../../../shared/wire/queue.ts'
+import { type LeaderAddress, openLeaderAddress } from './leader-address.ts'
+
+/**
+ * What became of a question. `Absent`: no controller leads. `Paused`: the last question failed a
+ * moment ago. `Refused`: its status was not 200. `Silent`: no answer came in time, or at all.
+ */
+export type LeaderOutcome = 'Answered' | 'Absent' | 'Paused' | 'Refused' | 'Silent' | 'Garbled'
+
+/** The controller that leads. Null for whatever keeps it from answering: nothing depends on it. */
+export type Leader = {
+  readonly explain: (question: ExplainRequest) => Promise<ExplainAnswer | null>
+  readonly simulate: (question: SimulateRequest) => Promise<SimulateAnswer | null>
+}
+
+/** Nobody is asked. */
+export const noLeader: Leader = { explain: async () => null, simulate: async () => null }
+
+export type LeaderOptions = {
+  readonly kube: KubeClient
+  /** Read again for every question: the kubelet renews projected tokens in place. */
+  readonly tokenFile: string
+  readonly clock: Clock
+  readonly count: (question: keyof Leader, outcome: LeaderOutcome) => void
+  readonly onError: (error: unknown) => void
+}
+
+const limits = {
+  /** Of a question, with the search for whom to ask: people wait for it. */
+  timeoutMs: 1000,
+  addressMs: 2000,
+  /** After a question that failed; else everybody would wait for the timeout in turn. */
+  pauseMs: 2000,
+  answerBytesMax: 262_144,
+} as const
+
+export type OpenLeader = Leader & { readonly close: () => Promise<void> }
+
+/** Asks whom the Lease names, over HTTP. After a failure it is left alone for a moment. */
+export function openLeader(options: LeaderOptions): OpenLeader {
+  const { kube, clock, count } = options
+  const { timeoutMs, addressMs: ageMsMax, answerBytesMax: maxResponseSize } = limits
+  const agent = new Agent({ maxResponseSize })
+  const address = openLeaderAddress({ kube, clock, timeoutMs, ageMsMax })
+  const parts = { ...options, agent, address, pause: { untilMs: -Infinity } }
+  const ask = async <T>(name: keyof Leader, body: unknown, schema: z.ZodType<T>) => {
+    const answer = await askUnlessPaused(parts, { path: `${queuePrefix}/${name}`, body, schema })
+    count(name, answer.outcome)
+    return answer.outcome === 'Answered' ? answer.value : null
+  }
+  return {
+    explain: async (question) => await ask('explain', question, explainAnswer),
+    simulate: async (question) => await ask('simulate', question, simulateAnswer),
+    close: async () => await agent.destroy(),
+  }
+}
+
+type Parts = LeaderOptions & {
+  readonly agent: Agent
+  readonly address: LeaderAddress
+  readonly pause: { untilMs: number }
+}
+type Question<T> = {
+  readonly path: string
+  readonly body: unknown
+  readonly schema: z.ZodType<T>
+}
+type Answer<T> =
+  | { readonly outcome: 'Answered'; readonly value: T }
+  | { readonly outcome: Exclude<LeaderOutcome, 'Answered'> }
+
+async function askUnlessPaused<T>(parts: Parts, question: Question<T>): Promise<Answer<T>> {
+  const { address, clock, onError, pause } = parts
+  if (clock.nowMs() < pause.untilMs) return { outcome: 'Paused' }
+  const answer = await askLeader(parts, question).catch((error: unknown): Answer<T> => {
+    onError(error)
+    return { outcome: 'Silent' }
+  })
+  if (answer.outcome === 'Answered' || answer.outcome === 'Absent') return answer
+  pause.untilMs = clock.nowMs() + limits.pauseMs
+  address.forget()
+  return answer
+}
+
+async function askLeader<T>(parts: Parts, question: Question<T>): Promise<Answer<T>> {
+  const signal = AbortSignal.timeout(limits.timeoutMs)
+  const address = await parts.address.find()
+  if (address === null) return { outcome: 'Absent' }
+  const token = (await readFile(parts.tokenFile, 'utf8')).trim()
+  const answer = await request(new URL(question.path, `http://${address}`), {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify(question.body),
+    dispatcher: parts.agent,
+    signal,
+  })
+  const text = await answer.body.text()
+  if (answer.statusCode !== 200) return { outcome: 'Refused' }
+  const parsed = question.schema.safeParse(parseJson(text))
+  return parsed.success ? { outcome: 'Answered', value: parsed.data } : { outcome: 'Garbled' }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,92 @@
+import { keyOf } from '../../platform/kube/resources.ts'
+import type { Clock } from '../../shared/clock.ts'
+import type { AdmissionInput, Occupant, RunningJob } from '../../shared/domain/admission/input.ts'
+import type { AdmissionNode } from '../../shared/domain/admission/nodes.ts'
+import type { Caches } from '../caches.ts'
+import type { PoolBoard } from '../model-pool/pool-board.ts'
+import {
+  type PoolOffer,
+  viewDepartment,
+  viewNodes,
+  viewRunningInSlots,
+  viewRunningOnNodes,
+} from './admission-input.ts'
+import type { PlaceReservations } from './place-reservations.ts'
+
+export type ClusterSources = {
+  readonly caches: Caches
+  readonly pools: Pick<PoolBoard, 'views' | 'podOf' | 'occupants'>
+  readonly reservations: PlaceReservations
+  readonly clock: Clock
+}
+
+export type GpuCount = { readonly total: number; readonly used: number }
+
+/** What there is of an AdmissionInput beside its queue. */
+export type ClusterState = Pick<
+  AdmissionInput,
+  'nowMs' | 'nodes' | 'occupants' | 'pools' | 'running' | 'departments'
+>
+
+/** The Nodes, pools and running jobs as the caches show them, with what they do not show yet. */
+export class ClusterView {
+  readonly #sources: ClusterSources
+  #nodes: readonly AdmissionNode[] | undefined
+
+  constructor(sources: ClusterSources) {
+    this.#sources = sources
+  }
+
+  noteNodes(): void {
+    this.#nodes = undefined
+  }
+
+  /** Read anew only when a Node has changed: every reconcile asks. */
+  get nodes(): readonly AdmissionNode[] {
+    this.#nodes ??= viewNodes(this.#sources.caches)
+    return this.#nodes
+  }
+
+  /** Of all known Nodes, also of those that are down. */
+  get totalGpus(): number {
+    return this.nodes.reduce((sum, { allocatable }) => sum + allocatable.gpus, 0)
+  }
+
+  /** GPUs of all known Nodes, and those that attempts and pool pods use. */
+  gpus(): GpuCount {
+    const occupants: readonly Occupant[] = this.#sources.pools.occupants()
+    const ofJobs = this.#runningOnNodes().reduce((sum, { gpus }) => sum + gpus, 0)
+    const used = occupants.reduce((sum, { request }) => sum + request.gpus, ofJobs)
+    return { total: this.totalGpus, used }
+  }
+
+  offers(): PoolOffer[] {
+    const pools = this.#sources.caches.modelPools.list()
+    return pools
+      .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+      .map((pool) => ({
+        name: keyOf(pool),
+        namespace: pool.metadata.namespace ?? '',
+        models: pool.spec.models.map(({ name }) => name),
+      }))
+  }
+
+  read(): ClusterState {
+    const { caches, clock, pools } = this.#sources
+    const nowMs = clock.nowMs()
+    const views = pools.views()
+    const departments = caches.departments.list()
+    return {
+      nowMs,
+      nodes: this.nodes,
+      occupants: pools.occupants(),
+      pools: views,
+      running: [...this.#runningOnNodes(), ...viewRunningInSlots({ caches, pools, views, nowMs })],
+      departments: new Map(departments.map((one) => [one.metadata.name, viewDepartment(one)])),
+    }
+  }
+
+  #runningOnNodes(): RunningJob[] {
+    return [...viewRunningOnNodes(this.#sources.caches), ...this.#sources.reservations.running()]
+  }
+}

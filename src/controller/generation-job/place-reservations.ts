@@ -1,0 +1,99 @@
+import type { Clock } from '../../shared/clock.ts'
+import type { GenerationJob } from '../../shared/crd/generation-job.ts'
+import type { RunningJob } from '../../shared/domain/admission/input.ts'
+import type { Resources } from '../../shared/domain/admission/resources.ts'
+import { type Caches, indexKeys } from '../caches.ts'
+import { RESERVATION_MS } from '../limits.ts'
+import { attemptId } from './admission-input.ts'
+import { attemptJobName } from './names.ts'
+
+/** The place of an attempt that is about to start. Who has which slot is known to the pools. */
+export type ReservedPlace =
+  | { readonly kind: 'Node'; readonly request: Resources }
+  | { readonly kind: 'Slot'; readonly podUID: string }
+
+type Reservation = {
+  readonly job: GenerationJob
+  readonly number: number
+  readonly place: ReservedPlace
+  readonly sinceMs: number
+}
+
+export type ReservationOptions = {
+  readonly caches: Pick<Caches, 'jobs' | 'generationJobs'>
+  readonly clock: Clock
+}
+
+/** Places that were given away and that no cache shows yet. */
+export class PlaceReservations {
+  readonly #options: ReservationOptions
+  readonly #byUid = new Map<string, Reservation>()
+
+  constructor(options: ReservationOptions) {
+    this.#options = options
+  }
+
+  add(job: GenerationJob, attempt: Pick<Reservation, 'number' | 'place'>): void {
+    const sinceMs = this.#options.clock.nowMs()
+    this.#byUid.set(job.metadata.uid, { ...attempt, job, sinceMs })
+  }
+
+  /** The attempt that had one. */
+  remove(uid: string): number | undefined {
+    const number = this.#byUid.get(uid)?.number
+    this.#byUid.delete(uid)
+    return number
+  }
+
+  /** Ends as soon as the cache shows the attempt, or when it should have long ago. */
+  of(uid: string): Reservation | undefined {
+    const reservation = this.#byUid.get(uid)
+    if (reservation === undefined) return undefined
+    const isLate = this.#options.clock.nowMs() - reservation.sinceMs >= RESERVATION_MS
+    if (!isLate && !this.#isSeen(reservation)) return reservation
+    this.#byUid.delete(uid)
+    return undefined
+  }
+
+  /** Jobs whose reservation ended without anybody having asked. */
+  ended(): GenerationJob[] {
+    const before = [...this.#byUid.values()]
+    return before.filter(({ job }) => this.of(job.metadata.uid) === undefined).map(({ job }) => job)
+  }
+
+  /** Those that take room on Nodes. */
+  running(): RunningJob[] {
+    return [...this.#byUid.keys()].flatMap((uid) => {
+      const reservation = this.of(uid)
+      return reservation === undefined ? [] : asRunning(reservation)
+    })
+  }
+
+  #isSeen({ job, number, place }: Reservation): boolean {
+    const { uid } = job.metadata
+    const { generationJobs, jobs } = this.#options.caches
+    if (place.kind === 'Slot') {
+      const [cached] = generationJobs.listIndexed(indexKeys.uid(uid))
+      return (cached?.status?.attempt?.number ?? 0) >= number
+    }
+    const name = attemptJobName(uid, number)
+    return jobs.listIndexed(indexKeys.uid(uid)).some(({ metadata }) => metadata.name === name)
+  }
+}
+
+function asRunning({ job, number, place, sinceMs }: Reservation): RunningJob[] {
+  if (place.kind === 'Slot') return []
+  const { owner, modelRef } = job.spec
+  const { request } = place
+  return [
+    {
+      uid: attemptId(job.metadata.uid, number),
+      department: owner.department,
+      user: owner.user,
+      model: modelRef.name,
+      gpus: request.gpus,
+      startMs: sinceMs,
+      place: { kind: 'Node', request },
+    },
+  ]
+}

@@ -1,0 +1,73 @@
+import type {
+  AdmissionInput,
+  DepartmentView,
+  RunningJob,
+} from '../../shared/domain/admission/input.ts'
+import { ownerKey } from '../../shared/domain/admission/owner.ts'
+import type { Line, Shape } from '../../shared/domain/admission/queue.ts'
+import type { PoolDemand } from '../model-pool/pool-board.ts'
+
+export type DemandInputs = Pick<AdmissionInput, 'queue' | 'running' | 'departments'> & {
+  /** Jobs that start by the last plan. */
+  readonly starting: ReadonlySet<string>
+  readonly expectedSeconds: (model: string) => number
+}
+
+/**
+ * How many waiting jobs would start now if the pools had a slot for each: no more than the caps of
+ * their owners let. A job that several pools can serve counts in the first.
+ */
+export function demandOf(inputs: DemandInputs): ReadonlyMap<string, PoolDemand> {
+  const counted = new Map<string, { jobs: number; seconds: number }>()
+  const running = countRunning(inputs.running)
+  for (const line of inputs.queue.lines()) {
+    let left = allowanceOf(line, running, inputs.departments)
+    for (const shape of line.shapes) {
+      const [first] = shape.jobs
+      const pool = first?.pools[0]
+      if (first === undefined || pool === undefined) continue
+      const jobs = Math.min(left, waitingIn(shape, inputs.starting))
+      left -= jobs
+      if (jobs === 0) continue
+      const sum = counted.get(pool) ?? { jobs: 0, seconds: 0 }
+      sum.jobs += jobs
+      sum.seconds += jobs * inputs.expectedSeconds(first.model)
+      counted.set(pool, sum)
+      running.set(line.department, (running.get(line.department) ?? 0) + jobs)
+    }
+  }
+  return new Map(
+    [...counted].map(([pool, { jobs, seconds }]) => {
+      return [pool, { waitingJobs: jobs, expectedSeconds: seconds / jobs }]
+    }),
+  )
+}
+
+/** A plan starts the jobs of a shape in order. */
+function waitingIn({ jobs }: Shape, starting: ReadonlySet<string>): number {
+  const first = jobs.findIndex(({ uid }) => !starting.has(uid))
+  return first < 0 ? 0 : jobs.length - first
+}
+
+function countRunning(running: readonly RunningJob[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const job of running) {
+    for (const key of [job.department, ownerKey(job)]) {
+      counts.set(key, (counts.get(key) ?? 0) + 1)
+    }
+  }
+  return counts
+}
+
+function allowanceOf(
+  line: Line,
+  running: ReadonlyMap<string, number>,
+  departments: ReadonlyMap<string, DepartmentView>,
+): number {
+  const { runningJobs = Infinity, runningJobsPerUser = Infinity } =
+    departments.get(line.department) ?? {}
+  const own = line.shapes[0]?.jobs[0]?.runningJobsMax ?? Infinity
+  const perOwner = Math.min(own, line.user === undefined ? Infinity : runningJobsPerUser)
+  const byOwner = perOwner - (running.get(line.key) ?? 0)
+  return Math.max(0, Math.min(byOwner, runningJobs - (running.get(line.department) ?? 0)))
+}

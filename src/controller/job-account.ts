@@ -1,0 +1,35 @@
+import type { KubeClient } from '../platform/kube/client.ts'
+import { isAlreadyExists, isNotFound } from '../platform/kube/errors.ts'
+import { createObject, getObject } from '../platform/kube/objects.ts'
+import { serviceAccounts as serviceAccountKind } from '../platform/kube/resources.ts'
+import { serviceAccounts } from '../shared/names.ts'
+
+/** Pods cannot be created without it; it has no rights and mounts no token by itself. */
+export async function ensureJobAccount(
+  client: KubeClient,
+  namespace: string | undefined,
+): Promise<void> {
+  const ref = { namespace, name: serviceAccounts.job }
+  try {
+    await getObject(client, serviceAccountKind, ref)
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+    await createJobAccount(client, ref)
+  }
+}
+
+async function createJobAccount(
+  client: KubeClient,
+  ref: { readonly namespace: string | undefined; readonly name: string },
+): Promise<void> {
+  const { name, namespace } = ref
+  const metadata = { name, ...(namespace === undefined ? {} : { namespace }) }
+  try {
+    await createObject(client, serviceAccountKind, {
+      metadata,
+      automountServiceAccountToken: false,
+    })
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error
+  }
+}

@@ -1,0 +1,144 @@
+import type { ModelPoolSpec } from '../../shared/crd/model-pool.ts'
+import { JOB_SECONDS_DEFAULT, POOL_STEP_PODS, POOL_WAIT_SECONDS_MIN } from '../limits.ts'
+
+/** A pod that is neither ending nor ended. */
+export type ScalingPod = {
+  readonly uid: string
+  readonly ready: boolean
+  readonly createdMs: number
+  readonly busySlots: number
+  /** Since when no slot of it has been busy; undefined while one is. */
+  readonly idleSinceMs?: number | undefined
+  /** It was chosen to go before. */
+  readonly leaving: boolean
+}
+
+export type ScalingInput = {
+  readonly spec: Pick<
+    ModelPoolSpec,
+    'minReplicas' | 'maxReplicas' | 'replicas' | 'idleSeconds' | 'slots'
+  >
+  readonly stopped: boolean
+  /** Pods that the Deployment is to have at the moment. */
+  readonly current: number
+  /** Pods cannot be made, because of a quota or a policy. */
+  readonly blocked: boolean
+  readonly pods: readonly ScalingPod[]
+  readonly demand: {
+    readonly waitingJobs: number
+    /** Mean time of one job; 0 while unknown. */
+    readonly expectedSeconds: number
+    /** From the creation of a pod until it takes jobs. */
+    readonly startupSeconds: number
+  }
+  readonly nowMs: number
+}
+
+export type Scaling = {
+  readonly replicas: number
+  /** uids of the pods that are to go; they get no more jobs. */
+  readonly leaving: readonly string[]
+  /** When a pod may have been idle for long enough; absent: nothing is to be waited for. */
+  readonly recheckAfterMs?: number | undefined
+}
+
+/**
+ * How many pods a pool is to have, and which of them go. Somebody's own number counts at once, and
+ * pods that go for that reason finish their jobs first. Otherwise pods come as the waiting jobs
+ * need them, and only pods that have had nothing to do for `idleSeconds` go.
+ */
+export function autoscale(input: ScalingInput): Scaling {
+  const fixed = fixedReplicas(input)
+  if (fixed !== undefined) return resize(input, fixed)
+  const wanted = grown(input)
+  return wanted > input.current ? resize(input, wanted) : shrink(input)
+}
+
+/** A pool that has more pods than it may have shrinks as if somebody had said so. */
+function fixedReplicas({ spec, stopped, current }: ScalingInput): number | undefined {
+  if (stopped) return 0
+  if (spec.replicas !== undefined) return spec.replicas
+  return current > spec.maxReplicas ? spec.maxReplicas : undefined
+}
+
+function resize(input: ScalingInput, replicas: number): Scaling {
+  const { pods, current } = input
+  if (replicas >= current) return { replicas, leaving: unfinished(input) }
+  const leaving = pods.toSorted(byLoss).slice(0, Math.max(0, pods.length - replicas))
+  return { replicas, leaving: leaving.map(({ uid }) => uid) }
+}
+
+/** What Kubernetes has still to end of an earlier step. */
+function unfinished({ pods, current }: ScalingInput): string[] {
+  if (pods.length <= current) return []
+  return pods.filter(({ leaving }) => leaving).map(({ uid }) => uid)
+}
+
+/** What goes first loses least. Kubernetes ends pods that are not ready before all others. */
+function byLoss(left: ScalingPod, right: ScalingPod): number {
+  if (left.ready !== right.ready) return left.ready ? 1 : -1
+  if (left.busySlots !== right.busySlots) return left.busySlots - right.busySlots
+  return byIdleTime(left, right)
+}
+
+function byIdleTime(left: ScalingPod, right: ScalingPod): number {
+  if (left.leaving !== right.leaving) return left.leaving ? -1 : 1
+  const leftMs = left.idleSinceMs ?? Infinity
+  const rightMs = right.idleSinceMs ?? Infinity
+  if (leftMs !== rightMs) return leftMs - rightMs
+  return left.uid < right.uid ? -1 : 1
+}
+
+/**
+ * Pods that the waiting jobs need. With s slots, n jobs of d seconds each wait about n·d/s seconds
+ * for the last to begin. There is no use in making that shorter than the start of a pod takes: by
+ * then the slots that are there have done the work. There is none either for more slots than jobs.
+ *
+ * One step at most doubles the pods that take jobs, or adds four, as Kubernetes' own autoscaler
+ * does in 15 s: what is still starting is not the ground for the next step.
+ */
+function grown({ spec, demand, pods }: ScalingInput): number {
+  const { waitingJobs, startupSeconds } = demand
+  const expectedSeconds = demand.expectedSeconds > 0 ? demand.expectedSeconds : JOB_SECONDS_DEFAULT
+  if (waitingJobs === 0) return spec.minReplicas
+  const targetSeconds = Math.max(startupSeconds, POOL_WAIT_SECONDS_MIN)
+  const busySlots = pods.reduce((sum, pod) => sum + pod.busySlots, 0)
+  const forWait = Math.max(1, Math.ceil((waitingJobs * expectedSeconds) / targetSeconds))
+  const neededPods = Math.ceil(Math.min(forWait, busySlots + waitingJobs) / spec.slots)
+  const settled = pods.filter(({ ready }) => ready).length
+  const step = Math.max(settled * 2, settled + POOL_STEP_PODS)
+  return Math.max(spec.minReplicas, Math.min(neededPods, step, spec.maxReplicas))
+}
+
+/**
+ * Gives up pods that nobody needs. Kubernetes ends pods that are not ready first, whatever their
+ * cost: so nothing goes while such a pod has jobs, or has not had the time to become ready.
+ */
+function shrink(input: ScalingInput): Scaling {
+  const { spec, current, pods, demand } = input
+  const stay = { replicas: current, leaving: unfinished(input) }
+  const surplus = current - spec.minReplicas
+  if (demand.waitingJobs > 0 || surplus <= 0 || pods.length > current) return stay
+  const missing = current - pods.length
+  if (missing > 0 && !input.blocked) return stay
+  const freeMs = pods.map((pod) => freeFromMs(input, pod))
+  const free = pods.filter((_, index) => (freeMs[index] ?? Infinity) <= input.nowMs)
+  const isHeldUp = pods.some((pod) => !pod.ready && !free.includes(pod))
+  const chosen = isHeldUp ? [] : free.toSorted(byLoss).slice(0, Math.max(0, surplus - missing))
+  const replicas = current - Math.min(missing, surplus) - chosen.length
+  const leaving = chosen.map(({ uid }) => uid)
+  return { replicas, leaving, recheckAfterMs: nextMs(freeMs, input.nowMs) }
+}
+
+/** When the pod may go; a pod that has never been ready has been of no use since it was made. */
+function freeFromMs({ spec }: ScalingInput, pod: ScalingPod): number {
+  const { ready, createdMs, busySlots, idleSinceMs } = pod
+  if (busySlots > 0) return Infinity
+  const sinceMs = ready ? (idleSinceMs ?? Infinity) : createdMs
+  return sinceMs + spec.idleSeconds * 1000
+}
+
+function nextMs(freeMs: readonly number[], nowMs: number): number | undefined {
+  const next = Math.min(...freeMs.filter((ms) => ms > nowMs))
+  return next === Infinity ? undefined : next - nowMs
+}

@@ -1,0 +1,264 @@
+import { keyOf } from '../../platform/kube/resources.ts'
+import type { Clock } from '../../shared/clock.ts'
+import type { GenerationJob } from '../../shared/crd/generation-job.ts'
+import type { ModelPool } from '../../shared/crd/model-pool.ts'
+import type { Occupant, PoolView } from '../../shared/domain/admission/input.ts'
+import type { PoolPodState } from '../../shared/wire/pool.ts'
+import { type Caches, indexKeys } from '../caches.ts'
+import { POOL_STARTUP_SECONDS_DEFAULT, POOL_WAKE_MS } from '../limits.ts'
+import type { PoolKey } from './names.ts'
+import { type PoolPodView, viewPoolPod } from './pool-pod.ts'
+import { baseModelsOf, podGpus, type PoolFacts, poolFacts } from './pool-models.ts'
+import { SlotReservations, type SlotRequest } from './slot-reservations.ts'
+import { type FreeSlot, freeSlotsOf, type SlotJob, slotJobId, withoutJobs } from './slots.ts'
+import { mayGrow } from './growth.ts'
+
+/** What waits for a pool, as the last plan saw it. */
+export type PoolDemand = {
+  /** Jobs that would start now if the pool had a free slot for each. */
+  readonly waitingJobs: number
+  /** Mean time that one of its jobs takes. */
+  readonly expectedSeconds: number
+}
+
+const noDemand: PoolDemand = { waitingJobs: 0, expectedSeconds: 0 }
+
+/** Everything known of one pod of a pool. */
+export type PoolPod = PoolPodView & {
+  readonly key: PoolKey
+  /** It is to be given up and takes no job any more. */
+  readonly leaving: boolean
+  /** As it last said; undefined until it has been asked. */
+  readonly state?: PoolPodState | undefined
+  /** Attempts that have a slot of it. */
+  readonly jobs: readonly SlotJob[]
+  /** Since when it has had none; undefined while it has one. */
+  readonly idleSinceMs?: number | undefined
+}
+
+/** A pool as admission sees it; `name` is its key. */
+export type PoolBoardView = PoolView & {
+  readonly namespace: string
+  /** Base models and LoRAs. */
+  readonly models: readonly string[]
+}
+
+export type PoolBoardOptions = {
+  readonly caches: Pick<Caches, 'modelPools' | 'poolPods' | 'generationJobs' | 'models' | 'nodes'>
+  readonly allowCpu: boolean
+  readonly clock: Clock
+  /** Asks for a reconcile of the pool. */
+  readonly wake: (key: PoolKey, afterMs: number) => void
+  /** Slots may have become free, or may be so no longer. */
+  readonly onChange: () => void
+}
+
+/**
+ * What the controller knows of pools beyond the API server: slots, who has them, which pods are
+ * to go. Memory only, and the one place where slots are given away. After a restart the slots of
+ * running attempts are known from the status of their jobs, and the rest from the pods themselves.
+ */
+export class PoolBoard {
+  readonly #options: PoolBoardOptions
+  readonly #states = new Map<string, PoolPodState>()
+  readonly #reservations: SlotReservations
+  readonly #leaving = new Map<PoolKey, ReadonlySet<string>>()
+  readonly #idleSinceMs = new Map<string, number>()
+  readonly #startupSeconds = new Map<PoolKey, number>()
+  #demand: ReadonlyMap<PoolKey, PoolDemand> = new Map()
+
+  constructor(options: PoolBoardOptions) {
+    this.#options = options
+    this.#reservations = new SlotReservations(options)
+  }
+
+  /** Every pool that is not being deleted. */
+  views(): PoolBoardView[] {
+    const { caches } = this.#options
+    const facts = poolFacts(this.#options)
+    return caches.modelPools
+      .list()
+      .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+      .map((pool) => this.#view(pool, facts))
+  }
+
+  podsOf(key: PoolKey): PoolPod[] {
+    const pods = this.#options.caches.poolPods.listIndexed(indexKeys.pool(key))
+    return pods.flatMap((pod) => this.#podOf(viewPoolPod(pod)))
+  }
+
+  podOf(uid: string): PoolPod | undefined {
+    const [pod] = this.#options.caches.poolPods.listIndexed(indexKeys.uid(uid))
+    return pod === undefined ? undefined : this.#podOf(viewPoolPod(pod))[0]
+  }
+
+  /** The pods of all pools that take room on Nodes, or are about to. */
+  occupants(): Occupant[] {
+    const views = this.#options.caches.poolPods.list().flatMap((pod) => viewPoolPod(pod) ?? [])
+    return views
+      .filter(({ terminal }) => !terminal)
+      .map(({ uid, nodeName, request }) => ({ uid, nodeName, request }))
+  }
+
+  /**
+   * Gives a slot of this pod to the attempt. False when the pod has none to give: it is gone, not
+   * ready, to be given up, or full. To be called in the turn in which the place was chosen.
+   */
+  assign(request: SlotRequest): boolean {
+    const pod = this.podOf(request.pod)
+    if (pod === undefined) return false
+    const hasIt = pod.jobs.some((job) => slotJobId(job) === slotJobId(request))
+    if (!hasIt && this.#freeSlots(pod).length === 0) return false
+    this.#reservations.reserve(request)
+    this.#idleSinceMs.delete(pod.uid)
+    return true
+  }
+
+  /** The attempt has no slot any more, or never got it. May be said late, and twice. */
+  release(attempt: Pick<SlotJob, 'uid' | 'attempt'>): void {
+    const pods = this.#reservations.release(attempt)
+    for (const uid of pods) this.#noteIdle(uid)
+    this.#options.onChange()
+  }
+
+  /** What the pod has just said; undefined when it cannot be asked any more. */
+  noteState(podUid: string, state: PoolPodState | undefined): void {
+    const before = this.#states.get(podUid)
+    if (state === undefined) {
+      this.#states.delete(podUid)
+      this.#idleSinceMs.delete(podUid)
+    } else {
+      this.#states.set(podUid, state)
+      this.#noteIdle(podUid)
+    }
+    if (JSON.stringify(before) !== JSON.stringify(state)) this.#options.onChange()
+  }
+
+  /** What waits for each pool, all at once: a pool that is not named has nothing waiting. */
+  setDemand(demand: ReadonlyMap<PoolKey, PoolDemand>): void {
+    const before = this.#demand
+    this.#demand = demand
+    for (const [key, { waitingJobs }] of demand) {
+      const waitedBefore = before.get(key)?.waitingJobs ?? 0
+      // The first job that waits is not to wait for a timer; a longer queue may.
+      if (waitedBefore === 0 && waitingJobs > 0) this.#options.wake(key, 0)
+      else if (waitingJobs > waitedBefore) this.#options.wake(key, POOL_WAKE_MS)
+    }
+  }
+
+  demandOf(key: PoolKey): PoolDemand {
+    return this.#demand.get(key) ?? noDemand
+  }
+
+  /**
+   * From the creation of a pod until it takes jobs: the shortest that is to be seen, because pods
+   * that were not ready for a while in between seem to have taken longer.
+   */
+  startupSecondsOf(key: PoolKey): number {
+    return this.measuredStartupSecondsOf(key) ?? POOL_STARTUP_SECONDS_DEFAULT
+  }
+
+  /** Undefined until a pod of the pool has taken jobs. */
+  measuredStartupSecondsOf(key: PoolKey): number | undefined {
+    const seen = this.podsOf(key).flatMap(({ startupSeconds }) => startupSeconds ?? [])
+    if (seen.length > 0) this.#startupSeconds.set(key, Math.min(...seen))
+    return this.#startupSeconds.get(key)
+  }
+
+  /** From now on these pods get no job; all others of the pool do again. */
+  setLeaving(key: PoolKey, podUids: readonly string[]): void {
+    if (podUids.length === 0) this.#leaving.delete(key)
+    else this.#leaving.set(key, new Set(podUids))
+  }
+
+  /** The pool is gone. */
+  forget(key: PoolKey): void {
+    this.#leaving.delete(key)
+    this.#startupSeconds.delete(key)
+  }
+
+  #view(pool: ModelPool, facts: PoolFacts): PoolBoardView {
+    const name = keyOf(pool)
+    const pods = this.podsOf(name).filter(({ deleting, terminal }) => !deleting && !terminal)
+    const bases = baseModelsOf(pool, facts)
+    return {
+      name,
+      namespace: pool.metadata.namespace ?? '',
+      models: pool.spec.models.map((model) => model.name),
+      gpusPerSlot: podGpus(pool, facts) / pool.spec.slots,
+      slots: pods.flatMap((pod) =>
+        this.#freeSlots(pod).map(({ model }) => ({ pod: pod.uid, model })),
+      ),
+      loading: pods.flatMap((pod) => loadingOf(pod, { pool, bases })),
+      growable: mayGrow(pool, pods),
+    }
+  }
+
+  #podOf(view: PoolPodView | undefined): PoolPod[] {
+    if (view === undefined) return []
+    const { uid, marked } = view
+    const key = `${view.namespace}/${view.pool}`
+    const state = this.#states.get(uid)
+    const jobs = this.#jobsOn(uid)
+    const leaving = marked || (this.#leaving.get(key)?.has(uid) ?? false)
+    return [{ ...view, key, leaving, state, jobs, idleSinceMs: this.#idleSince(uid, jobs) }]
+  }
+
+  /** By the status of the jobs, by what was given away just now, and by what the pod says. */
+  #jobsOn(podUid: string): readonly SlotJob[] {
+    const cached = this.#options.caches.generationJobs
+      .listIndexed(indexKeys.slotsOf(podUid))
+      .map(viewSlotJob)
+    const said = (this.#states.get(podUid)?.slots ?? []).flatMap(({ job, model }) =>
+      job === null ? [] : [{ ...job, model: model ?? '' }],
+    )
+    const all = [...said, ...cached, ...this.#reservations.on(podUid)]
+    const open = all.filter((job) => !this.#reservations.isReleased(job))
+    return [...new Map(open.map((job) => [slotJobId(job), job])).values()]
+  }
+
+  #freeSlots(pod: PoolPod): readonly FreeSlot[] {
+    const { state, ready, deleting, terminal, leaving, ip, jobs } = pod
+    const isClosed = !ready || deleting || terminal || leaving || ip === undefined
+    if (isClosed || state === undefined || state.draining) return []
+    const slots = withoutJobs(state.slots, (job) => this.#reservations.isReleased(job))
+    return freeSlotsOf(slots, jobs)
+  }
+
+  /** Pods that were idle before this process began to look are so since it does. */
+  #idleSince(podUid: string, jobs: readonly SlotJob[]): number | undefined {
+    if (jobs.length > 0) {
+      this.#idleSinceMs.delete(podUid)
+      return undefined
+    }
+    const sinceMs = this.#idleSinceMs.get(podUid) ?? this.#options.clock.nowMs()
+    this.#idleSinceMs.set(podUid, sinceMs)
+    return sinceMs
+  }
+
+  /** A pod that has just become idle is looked at when it may be given up. */
+  #noteIdle(podUid: string): void {
+    const pod = this.podOf(podUid)
+    if (pod?.idleSinceMs === undefined) return
+    const pool = this.#options.caches.modelPools.get(pod.key)
+    if (pool !== undefined) this.#options.wake(pod.key, pool.spec.idleSeconds * 1000)
+  }
+}
+
+function viewSlotJob({ metadata, spec, status }: GenerationJob): SlotJob {
+  const attempt = status?.attempt?.number ?? 0
+  return { uid: metadata.uid, attempt, model: spec.modelRef.name }
+}
+
+type Preloading = { readonly pool: ModelPool; readonly bases: readonly { readonly name: string }[] }
+
+/** A pod that starts preloads the models in turn, slot by slot. */
+function loadingOf({ ready, state }: PoolPod, { pool, bases }: Preloading): string[] {
+  if (ready) {
+    const loading = (state?.slots ?? []).filter((slot) => slot.state === 'Loading')
+    return loading.flatMap(({ model }) => model ?? [])
+  }
+  if (bases.length === 0) return []
+  const names = Array.from({ length: pool.spec.slots }, (_, slot) => bases[slot % bases.length])
+  return names.flatMap((base) => base?.name ?? [])
+}

@@ -1,0 +1,52 @@
+import type { WorkQueue, WorkQueueOptions } from '../../platform/kube/work-queue.ts'
+import type { PoolPodState } from '../../shared/wire/pool.ts'
+import { POOL_STATE_MS, POOL_STATE_SOON_MS } from '../limits.ts'
+import type { PoolClient } from '../pool-client.ts'
+import type { PoolBoard, PoolPod } from './pool-board.ts'
+
+export type PoolStatesOptions = {
+  readonly board: PoolBoard
+  readonly client: Pick<PoolClient, 'state'>
+  readonly startQueue: (reconcile: WorkQueueOptions['reconcile']) => WorkQueue
+}
+
+/** Asks the pods of pools what their slots do, and tells the board. */
+export type PoolStates = {
+  readonly queue: WorkQueue
+  /** Asks the pod with this uid soon. */
+  readonly refresh: (podUid: string) => void
+  readonly stop: () => Promise<void>
+}
+
+export function startPoolStates({ board, client, startQueue }: PoolStatesOptions): PoolStates {
+  const stopping = new AbortController()
+  const queue = startQueue(async (podUid) => {
+    const pod = board.podOf(podUid)
+    if (pod === undefined || !isAskable(pod)) {
+      board.noteState(podUid, undefined)
+      return { kind: 'Done' }
+    }
+    const { namespace, pool, ip = '' } = pod
+    const answer = await client.state({ namespace, pool, ip }, { signal: stopping.signal })
+    if (answer.kind !== 'Answered') return { kind: 'RecheckAfter', ms: POOL_STATE_SOON_MS * 4 }
+    board.noteState(podUid, answer.value)
+    return { kind: 'RecheckAfter', ms: pauseAfter(answer.value) }
+  })
+  return {
+    queue,
+    refresh: (podUid) => queue.add(podUid),
+    stop: async () => {
+      stopping.abort(new Error('the controller stops'))
+      await queue.stop()
+    },
+  }
+}
+
+/** A pod that is not ready, or about to end, gives no slot. */
+function isAskable({ ip, ready, deleting, terminal }: PoolPod): boolean {
+  return ip !== undefined && ready && !deleting && !terminal
+}
+
+function pauseAfter({ slots }: PoolPodState): number {
+  return slots.some(({ state }) => state === 'Loading') ? POOL_STATE_SOON_MS : POOL_STATE_MS
+}

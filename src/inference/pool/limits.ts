@@ -1,0 +1,34 @@
+/** Bounds of everything a pool pod waits for, repeats or remembers. */
+
+/** Ended jobs whose result can still be asked for. */
+export const rememberedJobsMax = 1_000
+
+/** An assignment has some 200 bytes. */
+export const bodyBytesMax = 16 * 1024
+/** One controller needs one for each slot and one for the state. */
+export const connectionsMax = 256
+export const headersTimeoutMs = 5_000
+export const requestTimeoutMs = 10_000
+/** Longer than the longest poll. */
+export const socketTimeoutMs = 75_000
+/** For the last answers, once nothing runs any more. */
+export const closeTimeoutMs = 2_000
+export const keyBytesMin = 16
+
+/** How long a cancelled job may take for the step it is in, before its process is killed. */
+export const cancelGraceMs = 15_000
+
+/** Before the end of the grace period: jobs are cancelled, killed, and no report is posted. */
+export const cancelReserveMs = 10_000
+export const killReserveMs = 5_000
+export const reportReserveMs = 1_000
+
+/** Between two tries to get a slot warm that no model suits. */
+export const warmRetryMs = { baseMs: 1_000, capMs: 60_000, jitter: 0.5 }
+/** Of the wire's schema. */
+export const slotMessageLengthMax = 1_024
+
+/** One call to the api. */
+export const callTimeoutMs = 15_000
+/** How long a report is offered. */
+export const reportForMs = 60_000

@@ -1,0 +1,289 @@
+import type { AdmissionInput, Place, Turn, Turns } from './input.ts'
+import { type Cursors, type First, type LineCursor, openCursors } from './line-cursor.ts'
+import { ownerKey } from './owner.ts'
+import { type Candidate, compareJobs } from './queue.ts'
+import {
+  isHopeless,
+  isPoolComing,
+  openRooms,
+  reasonOf,
+  type Rooms,
+  type WaitReason,
+} from './reasons.ts'
+import { openTurnOrder } from './turn-order.ts'
+
+export type Start = { readonly job: Candidate; readonly place: Place }
+
+export type Admission = {
+  /** In the order in which they were given their places. */
+  readonly starts: readonly Start[]
+  /** Why the first waiting job of each owner does not start, by uid. */
+  readonly waiting: ReadonlyMap<string, WaitReason>
+  /** For the next plan. */
+  readonly turns: Turns
+  /** When time alone may start something: a job stops waiting for its pool to grow. */
+  readonly recheckAtMs?: number | undefined
+}
+
+/** Shapes of one owner that are hopeless, capped or looked at: more are not even counted. */
+const SHAPES_MAX = 256
+
+/**
+ * Gives free places to waiting jobs.
+ *
+ * Turns: the department with the least (GPUs now + twice the decayed use) / weight, inside it the
+ * owner with the least of the same, of that owner the first job that can start. Nothing is set
+ * aside for anybody, so what one department does not use is lent to the others at once.
+ *
+ * Three rounds. (1) Jobs that are *entitled* go first, longest entitled first: those that were the
+ * first of their owner for `overdueMs`, or that later turns have been passing for `patienceMs`
+ * (they need a Node of their own) or `affinityWaitMs` (they may use a slot). The first of them that
+ * fits nowhere gets one Node reserved (`NodeRoom.soonest`), and its place under the caps. (2) By
+ * turns, but no slot changes its model: whoever has his model in memory goes before a job that
+ * would throw it out. (3) By turns; what is still free after round 2 is wanted by nobody as it is
+ * and may change its model.
+ *
+ * No starvation: let N owners have jobs, none running longer than L. A job that is the first of its
+ * owner, within its caps and able to run on some Node or slot that only jobs occupy starts at most
+ * `overdueMs` + N·L later, and at most `patienceMs` + N·L after it was first passed by. Proof: from
+ * then on it is entitled. Every owner has at most one job that was entitled before it, and each of
+ * those has a slot, or its reserved Node empty enough, at most L after the one before it started.
+ *
+ * The cost follows nodes, running jobs and owners (times the look-ahead), never the waiting jobs.
+ * The answer depends on what the input contains, never on its order.
+ */
+export function admit(input: AdmissionInput): Admission {
+  return admitFrom(input, openCursors(input.queue))
+}
+
+/** The same for a queue of which the cursors have taken some jobs away; they move on. */
+export function admitFrom(input: AdmissionInput, cursors: Cursors): Admission {
+  const plan = new Plan(input, cursors, openRooms(input))
+  plan.serveEntitled()
+  plan.serveByTurns({ maySwitch: false })
+  plan.serveByTurns({ maySwitch: true })
+  return plan.close()
+}
+
+type Wish = {
+  readonly maySwitch: boolean
+  readonly except?: ReadonlySet<string> | undefined
+}
+
+class Plan {
+  readonly #input: AdmissionInput
+  readonly #cursors: Cursors
+  readonly #rooms: Rooms
+  readonly #starts: Start[] = []
+  /** First jobs whose turn came in vain in this round, by owner. */
+  readonly #stuck = new Map<string, Candidate>()
+  readonly #passed = new Set<string>()
+  /** Shapes for which there was no place in this round. */
+  readonly #inVain = new Set<string>()
+  readonly #hopeless = new Map<string, boolean>()
+  #reserved: Candidate | undefined
+  /** In round 2 somebody left a slot that was free to those who want it as it is. */
+  #slotDeclined = false
+  #recheckAtMs = Infinity
+
+  constructor(input: AdmissionInput, cursors: Cursors, rooms: Rooms) {
+    this.#input = input
+    this.#cursors = cursors
+    this.#rooms = rooms
+  }
+
+  serveEntitled(): void {
+    for (const job of this.#entitled()) {
+      // The start of another one may have filled a cap.
+      if (this.#rooms.tally.limitOf(job) !== undefined) continue
+      const place = this.#placeOf(job, { maySwitch: true })
+      if (place === undefined) this.#reserveFor(job)
+      else this.#start(job, place)
+    }
+  }
+
+  serveByTurns({ maySwitch }: Wish): void {
+    if (maySwitch && !this.#slotDeclined) return
+    this.#stuck.clear()
+    this.#inVain.clear()
+    const order = openTurnOrder(this.#rooms.tally, this.#cursors)
+    for (let cursor = order.next(); cursor !== undefined; cursor = order.next()) {
+      if (this.#serve(cursor, { maySwitch })) order.moveBack()
+      else order.drop()
+    }
+  }
+
+  close(): Admission {
+    const waiting = new Map<string, WaitReason>()
+    for (const cursor of this.#cursors.values()) {
+      const [first] = cursor.firsts
+      if (first !== undefined) waiting.set(first.job.uid, this.#reasonOf(first.job))
+    }
+    const recheckAtMs = this.#recheckAtMs === Infinity ? undefined : this.#recheckAtMs
+    return { starts: this.#starts, waiting, turns: this.#nextTurns(), recheckAtMs }
+  }
+
+  /** Starts one job of this owner, if there is one that can. */
+  #serve(cursor: LineCursor, { maySwitch }: Wish): boolean {
+    const before: Candidate[] = []
+    for (const first of this.#ready(cursor)) {
+      const place = this.#search(first, before, { maySwitch })
+      if (place === undefined) {
+        before.push(first.job)
+        continue
+      }
+      this.#holdUp(cursor, before[0])
+      this.#start(first.job, place)
+      return true
+    }
+    this.#holdUp(cursor, before[0])
+    return false
+  }
+
+  /** What was in vain for one job of a shape is not tried again: what is free only shrinks. */
+  #search({ job, shape }: First, before: readonly Candidate[], wish: Wish): Place | undefined {
+    if (this.#inVain.has(shape.key)) return undefined
+    const except = wish.maySwitch ? undefined : claimedPools(before, job)
+    const place = this.#placeOf(job, { ...wish, except })
+    const isTried = except === undefined && !this.#waitsForPool(job)
+    if (place === undefined && isTried) this.#inVain.add(shape.key)
+    return place
+  }
+
+  #holdUp({ line }: LineCursor, first: Candidate | undefined): void {
+    if (first !== undefined) this.#stuck.set(line.key, first)
+  }
+
+  /** The first job of each shape that its caps let start. */
+  *#ready({ line, firsts }: LineCursor): Generator<First> {
+    const limitOf = this.#rooms.tally.limitsOf(line)
+    let looked = 0
+    for (const [index, first] of firsts.entries()) {
+      if (index >= SHAPES_MAX || looked >= this.#input.settings.lookAhead) return
+      if (this.#isHopeless(first)) continue
+      looked += 1
+      if (limitOf(first.job) === undefined) yield first
+    }
+  }
+
+  #isHopeless({ job, shape }: First): boolean {
+    const known = this.#hopeless.get(shape.key) ?? isHopeless(job, this.#rooms)
+    this.#hopeless.set(shape.key, known)
+    return known
+  }
+
+  #placeOf(job: Candidate, wish: Wish): Place | undefined {
+    const slot = this.#rooms.slots.find(job, wish)
+    if (slot !== undefined) return slot
+    this.#slotDeclined ||= this.#couldSwitch(job)
+    const nodeName = this.#wantsNode(job) ? this.#rooms.nodes.find(job.request) : undefined
+    return nodeName === undefined ? undefined : { kind: 'Node', nodeName }
+  }
+
+  /** A job in `Auto` prefers a slot that is free, even after a switch, or that will come soon. */
+  #wantsNode(job: Candidate): boolean {
+    if (job.execution !== 'Auto') return job.execution === 'Dedicated'
+    if (this.#couldSwitch(job)) return false
+    if (!this.#waitsForPool(job)) return true
+    const untilMs = job.createdMs + this.#input.settings.poolPatienceMs
+    this.#recheckAtMs = Math.min(this.#recheckAtMs, untilMs)
+    return false
+  }
+
+  #waitsForPool(job: Candidate): boolean {
+    const untilMs = job.createdMs + this.#input.settings.poolPatienceMs
+    return job.execution === 'Auto' && untilMs > this.#input.nowMs && isPoolComing(job, this.#rooms)
+  }
+
+  /** All free slots that it could have hold other models. */
+  #couldSwitch(job: Candidate): boolean {
+    const { slots } = this.#rooms
+    return slots.poolsOf(job).some(({ name }) => slots.hasFree(name))
+  }
+
+  #start(job: Candidate, place: Place): void {
+    const { nodes, slots, tally } = this.#rooms
+    const startMs = this.#input.nowMs
+    if (place.kind === 'Node') nodes.take(place.nodeName, job.request, { startMs })
+    else slots.take(place)
+    const gpus = place.kind === 'Node' ? job.request.gpus : slots.gpusPerSlot(place.pool)
+    tally.count({ ...job, gpus, startMs })
+    this.#starts.push({ job, place })
+    this.#cursors.get(ownerKey(job))?.take(job)
+    for (const other of this.#stuck.values()) {
+      if (this.#couldHave(other, place)) this.#passed.add(other.uid)
+    }
+  }
+
+  #couldHave(job: Candidate, place: Place): boolean {
+    if (place.kind === 'Slot')
+      return job.execution !== 'Dedicated' && job.pools.includes(place.pool)
+    return job.execution !== 'Pooled' && this.#rooms.nodes.couldHold(place.nodeName, job.request)
+  }
+
+  /** One Node at a time; the job's place under the caps is kept for it as well. */
+  #reserveFor(job: Candidate): void {
+    if (this.#reserved !== undefined || !this.#wantsNode(job)) return
+    const name = this.#rooms.nodes.soonest(job.request)
+    if (name === undefined) return
+    this.#reserved = job
+    this.#rooms.nodes.reserve(name)
+    this.#rooms.tally.count({ ...job, gpus: job.request.gpus, startMs: this.#input.nowMs })
+  }
+
+  #entitled(): readonly Candidate[] {
+    const { nowMs, queue, turns } = this.#input
+    const all = [...turns].flatMap(([uid, turn]) => {
+      const job = queue.get(uid)
+      if (job === undefined || this.#firstReady(job)?.uid !== uid) return []
+      const sinceMs = this.#entitledMs(job, turn)
+      return sinceMs <= nowMs ? [{ job, sinceMs }] : []
+    })
+    all.sort((left, right) => left.sinceMs - right.sinceMs || compareJobs(left.job, right.job))
+    return all.map(({ job }) => job)
+  }
+
+  #entitledMs(job: Candidate, { firstMs, passedMs = Infinity }: Turn): number {
+    const { affinityWaitMs, overdueMs, patienceMs } = this.#input.settings
+    const waitMs = job.execution === 'Dedicated' ? patienceMs : affinityWaitMs
+    return Math.min(firstMs + overdueMs, passedMs + waitMs)
+  }
+
+  #firstReady(owner: Candidate | LineCursor['line']): Candidate | undefined {
+    const cursor = this.#cursors.get(ownerKey(owner))
+    const [first] = cursor === undefined ? [] : this.#ready(cursor)
+    return first?.job
+  }
+
+  #reasonOf(job: Candidate): WaitReason {
+    // Its place under the caps is its own.
+    return job.uid === this.#reserved?.uid ? 'WaitingForGpu' : reasonOf(job, this.#rooms)
+  }
+
+  /**
+   * Clocks go on while a job waits, also while a cap keeps it from starting, and until a job that
+   * has a place has left the queue.
+   */
+  #nextTurns(): Turns {
+    const { nowMs, queue, turns } = this.#input
+    const kept = [...turns].filter(([uid]) => queue.get(uid) !== undefined)
+    const next = new Map<string, Turn>(kept)
+    for (const { line } of this.#cursors.values()) {
+      const first = this.#firstReady(line)
+      if (first !== undefined && !next.has(first.uid)) next.set(first.uid, { firstMs: nowMs })
+    }
+    // Passed in round 2, but served in round 3.
+    for (const { job } of this.#starts) this.#passed.delete(job.uid)
+    for (const uid of this.#passed) {
+      const turn = next.get(uid) ?? { firstMs: nowMs }
+      next.set(uid, { ...turn, passedMs: turn.passedMs ?? nowMs })
+    }
+    return next
+  }
+}
+
+/** In these pools an earlier job of the same owner and of higher priority waits for a switch. */
+function claimedPools(before: readonly Candidate[], job: Candidate): Set<string> | undefined {
+  const above = before.filter(({ priority }) => priority > job.priority)
+  return above.length === 0 ? undefined : new Set(above.flatMap(({ pools }) => pools))
+}

@@ -1,0 +1,107 @@
+import type { FreeSlot, Place, PoolView } from './input.ts'
+import type { Candidate } from './queue.ts'
+
+type SlotPlace = Extract<Place, { kind: 'Slot' }>
+type Pool = { readonly view: PoolView; readonly free: Map<string | null, FreeSlot[]> }
+type SlotWish = {
+  /** Whether another model may be thrown out of memory for it. */
+  readonly maySwitch: boolean
+  /** Pools to leave alone. */
+  readonly except?: ReadonlySet<string> | undefined
+}
+
+/** The free slots of the pools while a plan gives them away. */
+export class SlotRoom {
+  readonly #pools: ReadonlyMap<string, Pool>
+  /** By the array of names itself: a plan asks several times for the same job. */
+  readonly #sorted = new Map<readonly string[], readonly PoolView[]>()
+
+  constructor(pools: readonly PoolView[]) {
+    this.#pools = new Map(pools.map((view) => [view.name, { view, free: groupSlots(view) }]))
+  }
+
+  /** With the model in memory, else with none, else one that has to switch. */
+  find(job: Candidate, { maySwitch, except }: SlotWish): SlotPlace | undefined {
+    const pools: Pool[] = []
+    for (const { name } of this.poolsOf(job)) {
+      const pool = this.#pools.get(name)
+      if (pool !== undefined && pool.free.size > 0 && except?.has(name) !== true) pools.push(pool)
+    }
+    return (
+      firstOf(pools, job.model) ?? firstOf(pools, null) ?? (maySwitch ? spareOf(pools) : undefined)
+    )
+  }
+
+  take({ pool, pod, slotModel }: SlotPlace): void {
+    const free = this.#pools.get(pool)?.free
+    const slots = free?.get(slotModel) ?? []
+    const index = slots.findIndex((slot) => slot.pod === pod)
+    if (index >= 0) slots.splice(index, 1)
+    if (slots.length === 0) free?.delete(slotModel)
+  }
+
+  /** The pools there are that may serve the job, those with the smallest slots first. */
+  poolsOf({ execution, pools }: Candidate): readonly PoolView[] {
+    if (execution === 'Dedicated') return []
+    const known = this.#sorted.get(pools)
+    if (known !== undefined) return known
+    const there = pools.flatMap((name) => this.#pools.get(name)?.view ?? []).toSorted(comparePools)
+    this.#sorted.set(pools, there)
+    return there
+  }
+
+  hasFree(name: string): boolean {
+    return (this.#pools.get(name)?.free.size ?? 0) > 0
+  }
+
+  gpusPerSlot(name: string): number {
+    return this.#pools.get(name)?.view.gpusPerSlot ?? 0
+  }
+}
+
+function comparePools(left: PoolView, right: PoolView): number {
+  if (left.gpusPerSlot !== right.gpusPerSlot) return left.gpusPerSlot - right.gpusPerSlot
+  return left.name < right.name ? -1 : 1
+}
+
+/** By model; the fullest pods first, so that the others may become idle and be taken down. */
+function groupSlots({ slots }: PoolView): Map<string | null, FreeSlot[]> {
+  const byPod = Map.groupBy(slots, ({ pod }) => pod)
+  const sorted = slots.toSorted((left, right) => {
+    const byFree = (byPod.get(left.pod)?.length ?? 0) - (byPod.get(right.pod)?.length ?? 0)
+    return byFree === 0 ? compareText(left.pod, right.pod) : byFree
+  })
+  return Map.groupBy(sorted, ({ model }) => model)
+}
+
+function firstOf(pools: readonly Pool[], model: string | null): SlotPlace | undefined {
+  for (const { view, free } of pools) {
+    const slot = free.get(model)?.[0]
+    if (slot !== undefined)
+      return { kind: 'Slot', pool: view.name, pod: slot.pod, slotModel: model }
+  }
+  return undefined
+}
+
+/** Of the model that the most slots have: it is missed least. */
+function spareOf(pools: readonly Pool[]): SlotPlace | undefined {
+  const all = pools.flatMap(({ view, free }) =>
+    [...free].flatMap(([slotModel, slots]) => {
+      const [slot] = slots
+      if (slot === undefined) return []
+      const place: SlotPlace = { kind: 'Slot', pool: view.name, pod: slot.pod, slotModel }
+      return { place, count: slots.length }
+    }),
+  )
+  all.sort((left, right) => {
+    if (left.count !== right.count) return right.count - left.count
+    const byPool = compareText(left.place.pool, right.place.pool)
+    return byPool || compareText(left.place.slotModel ?? '', right.place.slotModel ?? '')
+  })
+  return all[0]?.place
+}
+
+function compareText(left: string, right: string): number {
+  if (left === right) return 0
+  return left < right ? -1 : 1
+}

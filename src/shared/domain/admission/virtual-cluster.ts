@@ -1,0 +1,144 @@
+import { admitFrom, type Start } from './admit.ts'
+import type { AdmissionInput, FreeSlot, Place, PoolView, RunningJob } from './input.ts'
+import { type Cursors, openCursors } from './line-cursor.ts'
+import type { Candidate } from './queue.ts'
+import { addUse } from './use.ts'
+
+/** A slot that is not there yet. */
+export type ComingSlot = FreeSlot & { readonly pool: string; readonly atMs: number }
+
+/** How long things take. */
+export type Durations = {
+  /** Of a job in that place, switching models included; without a place: anywhere. */
+  readonly runMs: (job: Candidate, place?: Place) => number
+  /** When a job that runs now will end. */
+  readonly endMs: (job: RunningJob) => number
+}
+
+export type VirtualStart = {
+  readonly uid: string
+  readonly startMs: number
+  readonly endMs: number
+}
+
+type Run = { readonly job: RunningJob; readonly endMs: number }
+
+/** A job that ended when it starts would let time stand still. */
+const RUN_MIN_MS = 1
+
+/** A cluster in which nothing happens but what admission starts and what ends after its time. */
+export class VirtualCluster {
+  readonly #durations: Durations
+  readonly #cursors: Cursors
+  #input: AdmissionInput
+  #runs: readonly Run[]
+  #coming: readonly ComingSlot[]
+  #recheckAtMs = Infinity
+  #startedCount = 0
+
+  constructor(
+    input: AdmissionInput,
+    durations: Durations,
+    comingSlots: readonly ComingSlot[] = [],
+  ) {
+    this.#durations = durations
+    this.#input = input
+    this.#cursors = openCursors(input.queue)
+    this.#coming = comingSlots
+    this.#runs = input.running.map((job) => {
+      return { job, endMs: Math.max(durations.endMs(job), input.nowMs + RUN_MIN_MS) }
+    })
+  }
+
+  get nowMs(): number {
+    return this.#input.nowMs
+  }
+
+  get startedCount(): number {
+    return this.#startedCount
+  }
+
+  /** Plans once. */
+  step(): readonly VirtualStart[] {
+    const { starts, turns, recheckAtMs = Infinity } = admitFrom(this.#input, this.#cursors)
+    const runs = starts.map((start) => this.#runOf(start))
+    this.#runs = [...this.#runs, ...runs]
+    this.#recheckAtMs = recheckAtMs
+    this.#startedCount += starts.length
+    const pools = starts.reduce(withoutSlot, this.#input.pools)
+    this.#input = { ...this.#input, turns, pools, running: this.#runs.map(({ job }) => job) }
+    return runs.map(({ job, endMs }) => ({ uid: job.uid, startMs: job.startMs, endMs }))
+  }
+
+  /** To the next moment at which something may change; false when there is none. */
+  advance(): boolean {
+    const moments = [
+      this.#recheckAtMs,
+      ...this.#runs.map(({ endMs }) => endMs),
+      ...this.#coming.map(({ atMs }) => atMs),
+    ]
+    const nextMs = moments.reduce((least, moment) => Math.min(least, moment), Infinity)
+    if (nextMs === Infinity) return false
+    this.#input = { ...this.#input, nowMs: Math.max(nextMs, this.#input.nowMs) }
+    this.#endRuns()
+    this.#openSlots()
+    return true
+  }
+
+  #runOf({ job, place }: Start): Run {
+    const { nowMs, pools } = this.#input
+    const { uid, department, user, model, request } = job
+    const ranMs = Math.max(this.#durations.runMs(job, place), RUN_MIN_MS)
+    const owned = { uid, department, user, model, startMs: nowMs }
+    const running: RunningJob =
+      place.kind === 'Node'
+        ? { ...owned, gpus: request.gpus, place: { ...place, request } }
+        : { ...owned, gpus: gpusPerSlot(pools, place.pool), place }
+    return { job: running, endMs: nowMs + ranMs }
+  }
+
+  #endRuns(): void {
+    const { nowMs } = this.#input
+    const ended = this.#runs.filter(({ endMs }) => endMs <= nowMs)
+    this.#runs = this.#runs.filter(({ endMs }) => endMs > nowMs)
+    const use = ended.reduce(
+      (sum, { job, endMs }) => addUse(sum, { ...job, endMs }),
+      this.#input.use,
+    )
+    const slots = ended.flatMap(({ job: { model, place } }) => {
+      return place.kind === 'Slot' ? [{ pool: place.pool, pod: place.pod, model }] : []
+    })
+    const pools = slots.reduce(withSlot, this.#input.pools)
+    this.#input = { ...this.#input, use, pools, running: this.#runs.map(({ job }) => job) }
+  }
+
+  #openSlots(): void {
+    const { nowMs, pools } = this.#input
+    const opened = this.#coming.filter(({ atMs }) => atMs <= nowMs)
+    this.#coming = this.#coming.filter(({ atMs }) => atMs > nowMs)
+    this.#input = { ...this.#input, pools: opened.reduce(withSlot, pools) }
+  }
+}
+
+type Slot = FreeSlot & { readonly pool: string }
+
+function withSlot(pools: readonly PoolView[], { pool, pod, model }: Slot): readonly PoolView[] {
+  return pools.map((view) =>
+    view.name === pool ? { ...view, slots: [...view.slots, { pod, model }] } : view,
+  )
+}
+
+function withoutSlot(pools: readonly PoolView[], { place }: Start): readonly PoolView[] {
+  if (place.kind === 'Node') return pools
+  return pools.map((view) => {
+    if (view.name !== place.pool) return view
+    const index = view.slots.findIndex(({ pod, model }) => {
+      return pod === place.pod && model === place.slotModel
+    })
+    return { ...view, slots: view.slots.toSpliced(index, index < 0 ? 0 : 1) }
+  })
+}
+
+function gpusPerSlot(pools: readonly PoolView[], name: string): number {
+  return pools.find((pool) => pool.name === name)?.gpusPerSlot ?? 0
+}

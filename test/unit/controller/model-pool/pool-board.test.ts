@@ -1,0 +1,290 @@
+import { describe, expect, it } from 'vitest'
+import {
+  PoolBoard,
+  type PoolBoardOptions,
+} from '../../../../src/controller/model-pool/pool-board.ts'
+import type {
+  GenerationJob,
+  GenerationJobStatus,
+} from '../../../../src/shared/crd/generation-job.ts'
+import { annotations } from '../../../../src/shared/names.ts'
+import { aPodState, aPool, aPoolPod, aReservedJob, aSlot, cachesOver } from '../board-scene.ts'
+import { aCondition, at, createdMs } from '../builders.ts'
+import { aKubeNode } from '../kube-builders.ts'
+
+const key = 'vision/warm'
+const pod = aPoolPod()
+const { uid } = pod.metadata
+const [first, second] = [aReservedJob('1'), aReservedJob('2')]
+
+function sceneOf(over: Parameters<typeof cachesOver>[0] = {}) {
+  const { caches, cluster } = cachesOver({
+    jobs: [first, second],
+    modelPools: [aPool({ idleSeconds: 60 })],
+    poolPods: [pod],
+    nodes: [aKubeNode({ gpus: 2 })],
+    ...over,
+  })
+  const woken: [string, number][] = []
+  const time = { nowMs: createdMs }
+  let changes = 0
+  const options: PoolBoardOptions = {
+    caches,
+    allowCpu: true,
+    clock: { nowMs: () => time.nowMs },
+    wake: (pool, afterMs) => woken.push([pool, afterMs]),
+    onChange: () => {
+      changes += 1
+    },
+  }
+  const board = new PoolBoard(options)
+  return { board, cluster, woken, time, changes: () => changes }
+}
+
+/** A pod that has said what its slots do. */
+function askedScene(slots = [aSlot()], over: Parameters<typeof cachesOver>[0] = {}) {
+  const scene = sceneOf(over)
+  scene.board.noteState(uid, aPodState(slots))
+  return scene
+}
+
+const request = (job: GenerationJob, attempt = 1) => {
+  return { pod: uid, uid: job.metadata.uid, attempt, model: 'demo' }
+}
+const free = (board: PoolBoard) => board.views()[0]?.slots
+
+function withAttempt(job: GenerationJob, over: Partial<GenerationJobStatus['attempt']> = {}) {
+  const attempt = { number: 1, pool: 'warm', podUID: uid, ...over }
+  return { ...job, status: { ...job.status, attempt } }
+}
+
+describe('the free slots of a pool', () => {
+  it('are unknown until the pod was asked', () => {
+    const { board } = sceneOf()
+    expect(free(board)).toEqual([])
+    board.noteState(uid, aPodState([aSlot(), aSlot({ model: null })]))
+    expect(free(board)).toEqual([
+      { pod: uid, model: 'demo' },
+      { pod: uid, model: null },
+    ])
+  })
+
+  it.each([
+    ['load', aSlot({ state: 'Loading', model: null })],
+    ['have failed', aSlot({ state: 'Failed', model: null })],
+    ['are busy', aSlot({ state: 'Busy', job: { uid: 'other', attempt: 1 } })],
+  ])('are not those that %s', (_what, slot) => {
+    expect(free(askedScene([slot]).board)).toEqual([])
+  })
+
+  it.each([
+    ['is not ready', { conditions: [{ type: 'Ready', status: 'False' }], podIP: '127.9.9.9' }],
+    ['has no address', { conditions: [{ type: 'Ready', status: 'True' }] }],
+    ['has ended', { ...pod.status, phase: 'Failed' }],
+  ])('are none of a pod that %s', (_what, status) => {
+    expect(free(askedScene([aSlot()], { poolPods: [{ ...pod, status }] }).board)).toEqual([])
+  })
+
+  it('are none of a pod that is being deleted, drains, or belongs to somebody else', () => {
+    const deleted = { ...pod, metadata: { ...pod.metadata, deletionTimestamp: at(1) } }
+    expect(free(askedScene([aSlot()], { poolPods: [deleted] }).board)).toEqual([])
+    const foreign = { ...pod, metadata: { ...pod.metadata, ownerReferences: [] } }
+    expect(free(askedScene([aSlot()], { poolPods: [foreign] }).board)).toEqual([])
+    const { board } = sceneOf()
+    board.noteState(uid, { ...aPodState(), draining: true })
+    expect(free(board)).toEqual([])
+  })
+
+  it('are none of a pod that is to go, said or written', () => {
+    const { board } = askedScene()
+    board.setLeaving(key, [uid])
+    expect(free(board)).toEqual([])
+    expect(board.assign(request(first))).toBe(false)
+    board.setLeaving(key, [])
+    expect(free(board)).toHaveLength(1)
+    const marked = { [annotations.podDeletionCost]: '-1' }
+    const written = { ...pod, metadata: { ...pod.metadata, annotations: marked } }
+    expect(free(askedScene([aSlot()], { poolPods: [written] }).board)).toEqual([])
+  })
+})
+
+describe('a slot', () => {
+  it('is given once, and to the same attempt as often as it asks', () => {
+    const { board } = askedScene()
+    expect(board.assign(request(first))).toBe(true)
+    expect(board.assign(request(first))).toBe(true)
+    expect(board.assign(request(second))).toBe(false)
+    expect(free(board)).toEqual([])
+  })
+
+  it('is the warm one first, then an empty one', () => {
+    const slots = [aSlot({ model: 'other' }), aSlot({ model: null }), aSlot()]
+    const { board } = askedScene(slots)
+    board.assign(request(first))
+    expect(free(board)?.map(({ model }) => model)).toEqual(['other', null])
+    board.assign(request(second))
+    expect(free(board)?.map(({ model }) => model)).toEqual(['other'])
+  })
+
+  it('stays taken whatever the pod said before it heard of the job', () => {
+    const { board } = askedScene()
+    board.assign(request(first))
+    board.noteState(uid, aPodState())
+    expect(free(board)).toEqual([])
+  })
+
+  it('is free when given back, also while pod and cache show the old state', () => {
+    const { board, cluster } = askedScene()
+    board.assign(request(first))
+    cluster.jobs = [withAttempt(first), second]
+    const job = { uid: first.metadata.uid, attempt: 1 }
+    board.noteState(uid, aPodState([aSlot({ state: 'Busy', job })]))
+    expect(free(board)).toEqual([])
+    board.release(job)
+    board.release(job)
+    expect(free(board)).toEqual([{ pod: uid, model: 'demo' }])
+    expect(board.assign(request(first))).toBe(true)
+    expect(free(board)).toEqual([])
+  })
+
+  it('of a running attempt is known from the status after a restart', () => {
+    const { board } = askedScene([aSlot()], { jobs: [withAttempt(first), second] })
+    expect(free(board)).toEqual([])
+    expect(board.podOf(uid)?.jobs).toHaveLength(1)
+  })
+
+  it('is free when the status says that the attempt has ended', () => {
+    const jobs = [withAttempt(first, { outcome: 'Disrupted' }), second]
+    expect(free(askedScene([aSlot()], { jobs }).board)).toHaveLength(1)
+  })
+
+  it.each([
+    ['its job is deleted', []],
+    ['a later attempt is written', [withAttempt(first, { number: 2, podUID: 'elsewhere' })]],
+    [
+      'its job has a verdict',
+      [{ ...first, status: { conditions: [aCondition('Succeeded', 'True/Completed')] } }],
+    ],
+  ])('that was given away is free when %s', (_what, jobs) => {
+    const { board, cluster } = askedScene()
+    board.assign(request(first))
+    cluster.jobs = jobs
+    expect(free(board)).toHaveLength(1)
+  })
+
+  it('that was given away is free when no cache shows the attempt for too long', () => {
+    const { board, time } = askedScene()
+    board.assign(request(first))
+    time.nowMs += 29_999
+    expect(free(board)).toEqual([])
+    time.nowMs += 1
+    expect(free(board)).toHaveLength(1)
+  })
+
+  it('of a pod that is gone is not given', () => {
+    const { board, cluster } = askedScene()
+    cluster.poolPods = []
+    expect(board.assign(request(first))).toBe(false)
+  })
+})
+
+describe('how long a pod has been idle', () => {
+  it('counts from when it was seen first, and anew from the end of its last job', () => {
+    const { board, time } = askedScene()
+    expect(board.podOf(uid)?.idleSinceMs).toBe(createdMs)
+    time.nowMs += 5000
+    board.assign(request(first))
+    expect(board.podOf(uid)?.idleSinceMs).toBeUndefined()
+    time.nowMs += 5000
+    board.release({ uid: first.metadata.uid, attempt: 1 })
+    expect(board.podOf(uid)?.idleSinceMs).toBe(createdMs + 10_000)
+  })
+
+  it('wakes its pool when it may be given up', () => {
+    const { board, woken } = askedScene()
+    board.assign(request(first))
+    woken.length = 0
+    board.release({ uid: first.metadata.uid, attempt: 1 })
+    expect(woken).toEqual([[key, 60_000]])
+  })
+})
+
+describe('demand', () => {
+  it('wakes a pool at once for its first job, and a little later for more', () => {
+    const { board, woken } = sceneOf()
+    const demand = (waitingJobs: number) => new Map([[key, { waitingJobs, expectedSeconds: 5 }]])
+    board.setDemand(demand(1))
+    board.setDemand(demand(3))
+    board.setDemand(demand(2))
+    expect(woken).toEqual([
+      [key, 0],
+      [key, 1000],
+    ])
+    expect(board.demandOf(key).waitingJobs).toBe(2)
+    board.setDemand(new Map())
+    expect(board.demandOf(key).waitingJobs).toBe(0)
+  })
+})
+
+const reason = (is: string) => ({ conditions: [aCondition('Ready', is)] })
+
+describe('a pool as admission sees it', () => {
+  const notReady = { ...pod, status: { phase: 'Pending' } }
+  it('has its models, its part of the GPUs, and what starting pods will load', () => {
+    const pool = aPool({ slots: 2, models: [{ name: 'demo' }, { name: 'missing' }] })
+    const { board } = sceneOf({ modelPools: [pool], poolPods: [notReady] })
+    expect(board.views()).toEqual([
+      {
+        name: key,
+        namespace: 'vision',
+        models: ['demo', 'missing'],
+        gpusPerSlot: 0.5,
+        slots: [],
+        loading: ['demo', 'demo'],
+        growable: true,
+      },
+    ])
+  })
+
+  it('counts no GPUs where it runs on processors', () => {
+    expect(sceneOf({ nodes: [aKubeNode({ gpus: 0 })] }).board.views()[0]?.gpusPerSlot).toBe(0)
+  })
+
+  it('is none any more when it is being deleted', () => {
+    const pool = aPool()
+    const deleted = { ...pool, metadata: { ...pool.metadata, deletionTimestamp: at(1) } }
+    expect(sceneOf({ modelPools: [deleted] }).board.views()).toEqual([])
+  })
+
+  it.each([
+    ['below maxReplicas', aPool({ maxReplicas: 2 }), true],
+    ['at maxReplicas', aPool({ maxReplicas: 1 }), false],
+    ['at the number that somebody gave', aPool({ maxReplicas: 5, replicas: 1 }), false],
+    ['below that number', aPool({ maxReplicas: 5, replicas: 2 }), true],
+    [
+      'that waits for a Model',
+      { ...aPool({ maxReplicas: 2 }), status: reason('False/ModelNotFound') },
+      false,
+    ],
+    [
+      'without such GPUs',
+      { ...aPool({ maxReplicas: 2 }), status: reason('False/NoMatchingGpu') },
+      false,
+    ],
+  ])('may get more pods: one %s', (_what, pool, expected) => {
+    expect(sceneOf({ modelPools: [pool] }).board.views()[0]?.growable).toBe(expected)
+  })
+
+  it('gets no more pods while one has no room', () => {
+    const conditions = [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable' }]
+    const unplaced = { ...notReady, status: { phase: 'Pending', conditions } }
+    const { board } = sceneOf({ modelPools: [aPool({ maxReplicas: 5 })], poolPods: [unplaced] })
+    expect(board.views()[0]?.growable).toBe(false)
+  })
+
+  it('occupies Nodes by its pods, but for those that have ended', () => {
+    const ended = { ...pod, status: { ...pod.status, phase: 'Succeeded' } }
+    expect(sceneOf().board.occupants()).toMatchObject([{ uid, nodeName: 'node-1' }])
+    expect(sceneOf({ poolPods: [ended] }).board.occupants()).toEqual([])
+  })
+})
