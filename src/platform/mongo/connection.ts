@@ -28,17 +28,21 @@ const timeoutsMax = 6
 export async function openConnection(options: ConnectionOptions): Promise<Connection> {
   const { timeoutMs } = options
   let connection = await reach(async () => await connect(options))
+  let database = databaseOf(connection)
   let renewal: Promise<void> | undefined
   let isClosed = false
   const renew = async () => {
     const fresh = await connect(options).catch(() => undefined)
     if (fresh === undefined) return
     const old = isClosed ? fresh : connection
-    if (!isClosed) connection = fresh
+    if (!isClosed) {
+      connection = fresh
+      database = databaseOf(fresh)
+    }
     await old.close().catch(() => undefined)
   }
   return {
-    current: () => databaseOf(connection),
+    current: () => database,
     reach: async (request) => {
       try {
         return await reach(async () => await withDeadline(request, timeoutMs * timeoutsMax))

@@ -53,8 +53,8 @@ export function wrapCollection<T extends Identified>(
   { current, reach }: Connection,
   name: string,
 ): Documents<T> {
-  const collection = () => current().collection<T>(name)
-  const byId = () => current().collection<Identified>(name)
+  const collection = remember(current, (database) => database.collection<T>(name))
+  const byId = remember(current, (database) => database.collection<Identified>(name))
   return {
     insert: async (document) => await reach(async () => await insert(byId(), document)),
     insertMissing: async (documents) =>
@@ -103,6 +103,19 @@ export function wrapCollection<T extends Identified>(
       await reach(async () => void (await collection().updateMany(filter, change))),
     removeMany: async (filter) =>
       await reach(async () => (await collection().deleteMany(filter)).deletedCount),
+  }
+}
+
+/** Opened once for each connection: a collection of the driver is not cheap. */
+function remember<Opened>(
+  current: Connection['current'],
+  open: (database: mongo.Db) => Opened,
+): () => Opened {
+  let known: { readonly database: mongo.Db; readonly opened: Opened } | undefined
+  return () => {
+    const database = current()
+    if (known?.database !== database) known = { database, opened: open(database) }
+    return known.opened
   }
 }
 

@@ -6,7 +6,7 @@ import { type Cases, runSchemathesis } from '../../schemathesis/run.ts'
 import { type Person, startApi, type TestApi } from './harness.ts'
 
 const casesMin = longTests ? 10_000 : 1000
-const scale = longTests ? 24 : 1
+const scale = longTests ? 16 : 1
 const timeoutMs = longTests ? 3_600_000 : 600_000
 
 /** A session of their own is needed, or every case after them would be a mere 401. */
@@ -60,7 +60,7 @@ describe('every answer is one that the OpenAPI document names, and none is 5xx',
   test.concurrent('to a super admin', { timeout: timeoutMs }, async () => {
     // Not `coverage`: within half an hour it did not get through our long texts with patterns.
     const phases = ['examples', 'fuzzing'] as const
-    expect(await run('root', { phases, perOperationMax: 8 * scale, except })).toBe(
+    expect(await run('root', { phases, perOperationMax: 14 * scale, except })).toBe(
       'as the document says',
     )
     expect(await stillSignedIn('root')).toBe(true)
@@ -68,7 +68,7 @@ describe('every answer is one that the OpenAPI document names, and none is 5xx',
 
   test.concurrent('to a member', { timeout: timeoutMs }, async () => {
     const phases = ['fuzzing'] as const
-    expect(await run('mina', { phases, perOperationMax: 3 * scale, except })).toBe(
+    expect(await run('mina', { phases, perOperationMax: 4 * scale, except })).toBe(
       'as the document says',
     )
     expect(await stillSignedIn('mina')).toBe(true)
@@ -79,7 +79,7 @@ describe('every answer is one that the OpenAPI document names, and none is 5xx',
     { timeout: timeoutMs },
     async () => {
       const phases = ['stateful'] as const
-      expect(await run('root', { phases, perOperationMax: 8 * scale, except })).toBe(
+      expect(await run('root', { phases, perOperationMax: 12 * scale, except })).toBe(
         'as the document says',
       )
       expect(await stillSignedIn('root')).toBe(true)
