@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { jobId as jobIdSchema } from '../../shared/crd/generation-job.ts'
-import { AppError } from '../../shared/errors.ts'
+import { check } from '../../shared/wire/field-errors.ts'
 import {
   type Hold,
   holdRequest,
@@ -82,15 +82,4 @@ function registerPodRoutes(app: FastifyInstance, parts: InternalParts): void {
 
 function refOf(request: FastifyRequest): AttemptRef {
   return check(attemptParams, request.params)
-}
-
-function check<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const fields = parsed.error.issues.slice(0, 32).map(({ path, message }) => ({
-    path: path.map((part) => `/${String(part)}`).join(''),
-    message,
-  }))
-  const names = fields.map(({ path }) => path).join(', ')
-  throw new AppError('request.invalid', `not valid: ${names}`, { fields })
 }

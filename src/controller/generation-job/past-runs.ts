@@ -1,17 +1,14 @@
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import type { RunningJob } from '../../shared/domain/admission/input.ts'
-import { addUse, emptyUse, pruneUse, type Use } from '../../shared/domain/admission/use.ts'
+import {
+  addUses,
+  emptyUse,
+  pruneUse,
+  type Spell,
+  type Use,
+} from '../../shared/domain/admission/use.ts'
 import type { Caches } from '../caches.ts'
 import { EXPECTED_SECONDS, RUN_TIME_SHARE, USE_HALF_LIFE_MS, USE_PRUNE_MS } from '../limits.ts'
-
-/** One run that has ended. */
-type EndedRun = {
-  readonly department: string
-  readonly user?: string | undefined
-  readonly gpus: number
-  readonly startMs: number
-  readonly endMs: number
-}
 
 /** What has run: how much everybody has used of late, and how long jobs of a model take. */
 export class PastRuns {
@@ -32,7 +29,7 @@ export class PastRuns {
     this.#hasLearned = true
     const gpusOf = (model: string) => models.get(model)?.spec.resources.gpus ?? 0
     const runs = generationJobs.list().flatMap((job) => endedRunOf(job, gpusOf))
-    for (const run of runs) this.#use = addUse(this.#use, run)
+    this.#use = addUses(this.#use, runs)
   }
 
   /** Whatever ran the last time and does not any more has ended now. */
@@ -40,9 +37,10 @@ export class PastRuns {
     // What a cache says of the beginning is in whole seconds, and may come late.
     const begun = running.map((run) => this.#running.get(run.uid) ?? run)
     const now = new Map(begun.map((run) => [run.uid, run]))
-    for (const [uid, run] of this.#running) {
-      if (!now.has(uid)) this.#end(run, nowMs)
-    }
+    const ended = [...this.#running.values()].filter(({ uid }) => !now.has(uid))
+    const spells = ended.map((run) => ({ ...run, endMs: nowMs }))
+    if (spells.length > 0) this.#use = addUses(this.#use, spells)
+    for (const spell of spells) this.#learnMean(spell)
     this.#running = now
     if (nowMs - this.#prunedMs < USE_PRUNE_MS) return
     this.#prunedMs = nowMs
@@ -54,19 +52,15 @@ export class PastRuns {
     return this.#meanSeconds.get(model) ?? EXPECTED_SECONDS
   }
 
-  #end(run: RunningJob, endMs: number): void {
-    this.#use = addUse(this.#use, { ...run, endMs })
-    const seconds = Math.max(0, endMs - run.startMs) / 1000
-    const before = this.#meanSeconds.get(run.model) ?? seconds
-    this.#meanSeconds.set(run.model, before + (seconds - before) * RUN_TIME_SHARE)
+  #learnMean({ model, startMs, endMs }: RunningJob & Spell): void {
+    const seconds = Math.max(0, endMs - startMs) / 1000
+    const before = this.#meanSeconds.get(model) ?? seconds
+    this.#meanSeconds.set(model, before + (seconds - before) * RUN_TIME_SHARE)
   }
 }
 
 /** The runs of a job together, at its end: the pauses between them are short. */
-function endedRunOf(
-  { spec, status }: GenerationJob,
-  gpusOf: (model: string) => number,
-): EndedRun[] {
+function endedRunOf({ spec, status }: GenerationJob, gpusOf: (model: string) => number): Spell[] {
   const { activeSeconds, completionTime, retryTime } = status ?? {}
   const endTime = completionTime ?? retryTime
   if (activeSeconds === undefined || endTime === undefined) return []

@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { z } from 'zod'
 import type { ListenAddress } from '../../platform/config/fields.ts'
 import {
   type Answer,
@@ -8,10 +7,11 @@ import {
   readBody,
   send,
 } from '../../platform/http/json-messages.ts'
-import { listenOn } from '../../platform/http/listen.ts'
+import { closeAtOnce, listenOn } from '../../platform/http/listen.ts'
 import { serviceAccountOf, type TokenReader } from '../../platform/kube/token-reader.ts'
-import { AppError, invalidRequest } from '../../shared/errors.ts'
+import { AppError } from '../../shared/errors.ts'
 import { serviceAccounts, systemNamespace } from '../../shared/names.ts'
+import { check } from '../../shared/wire/field-errors.ts'
 import { explainRequest, queuePrefix, simulateRequest } from '../../shared/wire/queue.ts'
 import { QUEUE_BODY_BYTES_MAX, QUEUE_CONNECTIONS_MAX, QUEUE_REQUEST_TIMEOUT_MS } from '../limits.ts'
 import type { QueueAnswers } from './desk.ts'
@@ -50,12 +50,7 @@ export async function startQueueServer(options: QueueServerOptions): Promise<Que
   const port = await listenOn(server, options.listen)
   return {
     address: { host: options.listen.host, port },
-    close: async () => {
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      })
-    },
+    close: async () => await closeAtOnce(server),
   }
 }
 
@@ -92,17 +87,6 @@ async function readAccount({ tokens }: QueueServerOptions, { headers }: Incoming
 function requireApi(account: ReturnType<typeof serviceAccountOf>): void {
   if (account?.namespace === systemNamespace && account.name === serviceAccounts.api) return
   throw new AppError('auth.forbidden', 'only the api may ask')
-}
-
-function check<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  throw invalidRequest(
-    parsed.error.issues.slice(0, 32).map(({ path, message }) => ({
-      path: path.map((part) => `/${String(part)}`).join(''),
-      message,
-    })),
-  )
 }
 
 function toProblem({ newId, onError }: QueueServerOptions, error: unknown): Answer {

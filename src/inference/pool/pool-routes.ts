@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { wholeNumber } from '../../platform/config/fields.ts'
-import { AppError, invalidRequest } from '../../shared/errors.ts'
+import { AppError } from '../../shared/errors.ts'
 import { assignment, assignmentWaitSecondsMax, poolPodPrefix } from '../../shared/wire/pool.ts'
 import { type Answer, parseJson } from '../../platform/http/json-messages.ts'
+import { check } from '../../shared/wire/field-errors.ts'
 import type { Pool } from './pool.ts'
 
 export type PoolRequest = {
@@ -36,13 +37,13 @@ async function answerJob(pool: Served, request: JobRequest): Promise<Answer> {
   const { uid, signal } = request
   switch (requireMethod(request, ['PUT', 'GET', 'DELETE'])) {
     case 'PUT':
-      return { status: 200, body: pool.assign(uid, parse(assignment, parseJson(request.body))) }
+      return { status: 200, body: pool.assign(uid, check(assignment, parseJson(request.body))) }
     case 'GET': {
-      const { attempt, waitSeconds } = parse(waitQuery, Object.fromEntries(request.query))
+      const { attempt, waitSeconds } = check(waitQuery, Object.fromEntries(request.query))
       return { status: 200, body: await pool.wait({ uid, attempt }, waitSeconds * 1000, signal) }
     }
     default:
-      pool.drop({ uid, ...parse(attemptQuery, Object.fromEntries(request.query)) })
+      pool.drop({ uid, ...check(attemptQuery, Object.fromEntries(request.query)) })
       return { status: 204 }
   }
 }
@@ -57,12 +58,4 @@ const waitQuery = z.strictObject({
 function requireMethod(request: PoolRequest, allowed: readonly string[]): string {
   if (allowed.includes(request.method)) return request.method
   throw new AppError('request.method_not_allowed', `this address takes ${allowed.join(', ')}`)
-}
-
-function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  throw invalidRequest(
-    parsed.error.issues.map(({ path, message }) => ({ path: `/${path.join('/')}`, message })),
-  )
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
-import { assert } from '../../shared/assert.ts'
+import { closeAtOnce, listenOn } from '../../platform/http/listen.ts'
 import { kubeletFiles } from '../kubelet-files.ts'
 import { findLog, type LogWish, readLog } from './container-log.ts'
 import type { Pod } from './pod.ts'
@@ -60,17 +60,8 @@ export async function startLogServer(options: LogServerOptions): Promise<number>
     })
   })
   server.maxConnections = CONNECTIONS_MAX
-  options.signal.addEventListener('abort', () => {
-    server.close()
-    server.closeAllConnections()
-  })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host: hostIp, port: 0 }, resolve)
-  })
-  const address = server.address()
-  assert(typeof address === 'object' && address !== null, 'a server that listens has a port')
-  return address.port
+  options.signal.addEventListener('abort', () => void closeAtOnce(server))
+  return await listenOn(server, { host: hostIp, port: 0 })
 }
 
 async function answer(

@@ -15,6 +15,14 @@ export async function listenOn(server: Server, { host, port }: ListenAddress): P
   return typeof address === 'object' && address !== null ? address.port : port
 }
 
+/** Ends every connection, also those on which an answer is on its way. */
+export async function closeAtOnce(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}
+
 /** As it stands in a URL. */
 export function addressText({ host, port }: ListenAddress): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`

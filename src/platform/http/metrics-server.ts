@@ -1,7 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { Registry } from 'prom-client'
 import type { ListenAddress } from '../config/fields.ts'
-import { listenOn } from './listen.ts'
+import { closeAtOnce, listenOn } from './listen.ts'
 
 export type MetricsServerOptions = {
   readonly listen: ListenAddress
@@ -29,12 +29,7 @@ export async function startMetricsServer(options: MetricsServerOptions): Promise
   const port = await listenOn(server, options.listen)
   return {
     address: { host: options.listen.host, port },
-    close: async () => {
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      })
-    },
+    close: async () => await closeAtOnce(server),
   }
 }
 

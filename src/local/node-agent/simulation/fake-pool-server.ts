@@ -1,10 +1,18 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { z } from 'zod'
+import {
+  type Answer,
+  parseJson,
+  problemAnswer,
+  readBody,
+  send,
+} from '../../../platform/http/json-messages.ts'
+import { check } from '../../../shared/wire/field-errors.ts'
+import { listenOn } from '../../../platform/http/listen.ts'
 import { signatureFault } from '../../../platform/http/request-signature.ts'
 import type { Clock } from '../../../shared/clock.ts'
-import { AppError, invalidRequest, isAppError } from '../../../shared/errors.ts'
+import { AppError } from '../../../shared/errors.ts'
 import { assignment, assignmentWaitSecondsMax, poolPodPrefix } from '../../../shared/wire/pool.ts'
-import { problemOf } from '../../../shared/wire/problem.ts'
 import type { FakePoolPod } from './fake-pool-pod.ts'
 
 export type FakePoolServerOptions = {
@@ -22,8 +30,8 @@ export type FakePoolServer = {
   readonly close: () => Promise<void>
 }
 
-type Answer = { readonly status: number; readonly body?: unknown }
-
+/** What it is shows in each of its answers. */
+const name = 'fake-pool-pod'
 const bodyBytesMax = 16 * 1024
 /** Longer than the longest poll. */
 const socketTimeoutMs = 75_000
@@ -39,19 +47,15 @@ const waitQuery = z.strictObject({
 export async function startFakePoolServer(options: FakePoolServerOptions): Promise<FakePoolServer> {
   const closing = new AbortController()
   const server = createServer((request, response) => {
+    response.setHeader('server', name)
     answer(options, { request, response, closing: closing.signal })
-      .catch(problemAnswer)
+      .catch((error: unknown) => problemAnswer(error, name))
       .then((given) => send(response, given))
       .catch(options.onError)
   })
   server.setTimeout(socketTimeoutMs)
-  const { host, port } = options
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host, port }, resolve)
-  })
   return {
-    port: portOf(server),
+    port: await listenOn(server, options),
     close: async () => {
       closing.abort()
       await new Promise<void>((resolve) => {
@@ -72,12 +76,12 @@ async function answer(options: FakePoolServerOptions, exchange: Exchange): Promi
   const { pod, key, clock } = options
   const { request, response, closing } = exchange
   const { method = 'GET', url: path = '/', headers } = request
-  const url = new URL(path, 'http://fake-pool-pod')
+  const url = new URL(path, `http://${name}`)
   if (url.pathname === '/healthz') return { status: 200, body: { healthy: true } }
   if (url.pathname === '/readyz') {
     return { status: pod.isReady ? 200 : 503, body: { ready: pod.isReady } }
   }
-  const body = await readBody(request)
+  const body = await readBody(request, bodyBytesMax)
   const fault = signatureFault({ method, path, body, headers }, key, { nowMs: clock.nowMs() })
   if (fault !== undefined) throw new AppError('auth.invalid_token', 'the signature is not valid')
   const gone = new AbortController()
@@ -110,64 +114,15 @@ async function answerJob(pod: FakePoolPod, request: Signed & { uid: string }): P
   const { uid, method, url, body, signal } = request
   const query = Object.fromEntries(url.searchParams)
   if (method === 'PUT') {
-    return { status: 200, body: pod.put(uid, parse(assignment, parseJson(body))) }
+    return { status: 200, body: pod.put(uid, check(assignment, parseJson(body))) }
   }
   if (method === 'GET') {
-    const { waitSeconds, ...rest } = parse(waitQuery, query)
+    const { waitSeconds, ...rest } = check(waitQuery, query)
     return { status: 200, body: await pod.wait({ uid, ...rest }, waitSeconds * 1000, signal) }
   }
   if (method !== 'DELETE') {
     throw new AppError('request.method_not_allowed', 'this address takes PUT, GET, DELETE')
   }
-  pod.drop({ uid, ...parse(attemptQuery, query) })
+  pod.drop({ uid, ...check(attemptQuery, query) })
   return { status: 204 }
-}
-
-function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  throw invalidRequest(
-    parsed.error.issues.map(({ path, message }) => ({ path: `/${path.join('/')}`, message })),
-  )
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new AppError('request.invalid', 'the body is not valid JSON', { cause })
-  }
-}
-
-async function readBody(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let sizeBytes = 0
-  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-    const bytes = Buffer.from(chunk)
-    sizeBytes += bytes.length
-    if (sizeBytes > bodyBytesMax) throw new AppError('request.too_large', 'the body is too large')
-    chunks.push(bytes)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-function problemAnswer(thrown: unknown): Answer {
-  const error = isAppError(thrown) ? thrown : new AppError('platform.internal', 'a bug')
-  const problem = problemOf(error.code)
-  const errors = error.fields.length > 0 ? { errors: error.fields } : {}
-  const body = { ...problem, detail: error.message, instance: 'fake-pool-pod', ...errors }
-  return { status: problem.status, body }
-}
-
-function send(response: ServerResponse, { status, body }: Answer): void {
-  response.setHeader('server', 'fake-pool-pod')
-  if (!response.req.complete) response.setHeader('connection', 'close')
-  if (body === undefined) return void response.writeHead(status).end()
-  const type = status >= 400 ? 'application/problem+json' : 'application/json'
-  response.writeHead(status, { 'content-type': type }).end(JSON.stringify(body))
-}
-
-function portOf(server: Server): number {
-  const address = server.address()
-  return typeof address === 'object' && address !== null ? address.port : 0
 }

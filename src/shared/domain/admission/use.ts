@@ -35,15 +35,25 @@ export function emptyUse(halfLifeMs: number): Use {
 
 /** With a spell that has ended. The order in which spells come does not matter. */
 export function addUse(use: Use, spell: Spell): Use {
-  const entries = new Map(use.entries)
-  for (const key of [spell.department, ownerKey(spell)]) {
-    const before = entries.get(key)
-    const atMs = Math.max(before?.atMs ?? 0, spell.endMs)
-    const gpus = gpusUsed(use, key, atMs) + accruedGpus(spell, { atMs, ...use })
-    const lastStartMs = Math.max(before?.lastStartMs ?? 0, spell.startMs)
-    entries.set(key, { gpus, atMs, lastStartMs })
+  return addUses(use, [spell])
+}
+
+/** With many of them: the entries are copied once. */
+export function addUses({ entries: before, halfLifeMs }: Use, spells: readonly Spell[]): Use {
+  const entries = new Map(before)
+  const use = { entries, halfLifeMs }
+  for (const spell of spells) {
+    for (const key of [spell.department, ownerKey(spell)])
+      entries.set(key, entryAfter(use, key, spell))
   }
-  return { ...use, entries }
+  return use
+}
+
+function entryAfter(use: Use, key: string, spell: Spell): Entry {
+  const before = use.entries.get(key)
+  const atMs = Math.max(before?.atMs ?? 0, spell.endMs)
+  const gpus = gpusUsed(use, key, atMs) + accruedGpus(spell, { atMs, halfLifeMs: use.halfLifeMs })
+  return { gpus, atMs, lastStartMs: Math.max(before?.lastStartMs ?? 0, spell.startMs) }
 }
 
 /** Use of a department (its name) or of an owner (its key), in GPUs. */

@@ -2,7 +2,7 @@ import { admitFrom, type Start } from './admit.ts'
 import type { AdmissionInput, FreeSlot, Place, PoolView, RunningJob } from './input.ts'
 import { type Cursors, openCursors } from './line-cursor.ts'
 import type { Candidate } from './queue.ts'
-import { addUse } from './use.ts'
+import { addUses } from './use.ts'
 
 /** A slot that is not there yet. */
 export type ComingSlot = FreeSlot & { readonly pool: string; readonly atMs: number }
@@ -101,10 +101,8 @@ export class VirtualCluster {
     const { nowMs } = this.#input
     const ended = this.#runs.filter(({ endMs }) => endMs <= nowMs)
     this.#runs = this.#runs.filter(({ endMs }) => endMs > nowMs)
-    const use = ended.reduce(
-      (sum, { job, endMs }) => addUse(sum, { ...job, endMs }),
-      this.#input.use,
-    )
+    const spells = ended.map(({ job, endMs }) => ({ ...job, endMs }))
+    const use = addUses(this.#input.use, spells)
     const slots = ended.flatMap(({ job: { model, place } }) => {
       return place.kind === 'Slot' ? [{ pool: place.pool, pod: place.pod, model }] : []
     })

@@ -173,9 +173,9 @@ describe('the server of a pool pod', () => {
 
   test.each([
     ['no JSON', '{', []],
-    ['no object', '[]', ['/']],
+    ['no object', '[]', ['']],
     ['an unknown model', given.replace('demo', 'other'), ['/model']],
-    ['a field too many', given.replace('{', '{"prompt":"x",'), ['/']],
+    ['a field too many', given.replace('{', '{"prompt":"x",'), ['/prompt']],
     ['attempt 0', given.replace('"attempt":1', '"attempt":0'), ['/attempt']],
   ])('refuses %s and names the field', async (_, body, paths) => {
     const { server } = await startServer()
