@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { type Dispatcher, request } from 'undici'
 import type { z } from 'zod'
+import { openTokenFile } from '../platform/kube/token-file.ts'
 import {
   type AttemptReport,
   attemptReport,
@@ -27,25 +27,25 @@ export type ApiClient = {
 
 export type ApiClientOptions = {
   readonly baseUrl: string
-  /** Read again for every request: the kubelet renews projected tokens in place. */
   readonly tokenFile: string
   readonly timeoutMs: number
   readonly signal: AbortSignal
   readonly dispatcher?: Dispatcher | undefined
 }
 
-export function openApiClient(options: ApiClientOptions): ApiClient {
+export function openApiClient({ tokenFile, ...options }: ApiClientOptions): ApiClient {
+  const connection = { ...options, token: openTokenFile(tokenFile) }
   return {
     putHold: async (jobId, body) =>
-      await ask(options, { method: 'PUT', path: `${jobPath(jobId)}/hold`, body, schema: hold }),
+      await ask(connection, { method: 'PUT', path: `${jobPath(jobId)}/hold`, body, schema: hold }),
     getReport: async (jobId, attempt) =>
-      await ask(options, {
+      await ask(connection, {
         method: 'GET',
         path: `${jobPath(jobId)}/attempts/${attempt}/report`,
         schema: attemptReport,
       }),
     getSettlement: async (jobId) =>
-      await ask(options, {
+      await ask(connection, {
         method: 'GET',
         path: `${jobPath(jobId)}/settlement`,
         schema: settlement,
@@ -57,6 +57,8 @@ function jobPath(jobId: string): string {
   return `${internalPrefix}/jobs/${encodeURIComponent(jobId)}`
 }
 
+type Connection = Omit<ApiClientOptions, 'tokenFile'> & { readonly token: () => Promise<string> }
+
 type Question<T> = {
   readonly method: 'GET' | 'PUT'
   readonly path: string
@@ -65,23 +67,26 @@ type Question<T> = {
 }
 
 /** Any failure is an answer of its own kind: decisions, not stack traces, deal with a down api. */
-async function ask<T>(options: ApiClientOptions, question: Question<T>): Promise<Answer<T>> {
+async function ask<T>(connection: Connection, question: Question<T>): Promise<Answer<T>> {
   try {
-    return await exchange(options, question)
+    return await exchange(connection, question)
   } catch (error) {
-    if (options.signal.aborted) throw error
+    if (connection.signal.aborted) throw error
     return { kind: 'Unreachable', message: 'The api does not answer.' }
   }
 }
 
-async function exchange<T>(options: ApiClientOptions, question: Question<T>): Promise<Answer<T>> {
-  const token = (await readFile(options.tokenFile, 'utf8')).trim()
-  const answer = await request(new URL(question.path, options.baseUrl), {
+async function exchange<T>(connection: Connection, question: Question<T>): Promise<Answer<T>> {
+  const { baseUrl, dispatcher, signal, timeoutMs } = connection
+  const answer = await request(new URL(question.path, baseUrl), {
     method: question.method,
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${await connection.token()}`,
+      'content-type': 'application/json',
+    },
     body: question.body === undefined ? null : JSON.stringify(question.body),
-    signal: AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)]),
-    ...(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    ...(dispatcher === undefined ? {} : { dispatcher }),
   })
   const text = await answer.body.text()
   if (answer.statusCode !== 200) {

@@ -2,6 +2,7 @@ import type { KubeClient } from '../platform/kube/client.ts'
 import {
   type Lister,
   type ListWatch,
+  type ListWatchLimits,
   type ListWatchOptions,
   startListWatch,
 } from '../platform/kube/list-watch.ts'
@@ -84,6 +85,8 @@ export type CacheOptions = {
   readonly namespace?: string | undefined
   readonly nodeSelector: Readonly<Record<string, string>>
   readonly onError: (error: unknown) => void
+  /** Only tests change them. */
+  readonly limits?: Partial<ListWatchLimits> | undefined
 }
 
 export type RunningCaches = {
@@ -171,14 +174,14 @@ function startClusterWatches(options: CacheOptions, listeners: CacheListeners) {
 
 type WatchSubject<T extends KubeObject> = Omit<
   ListWatchOptions<T>,
-  'client' | 'clock' | 'random' | 'onError'
+  'client' | 'clock' | 'random' | 'onError' | 'limits'
 >
 
 function watch<T extends KubeObject>(
-  { client, clock, random, onError }: CacheOptions,
+  { client, clock, random, onError, limits }: CacheOptions,
   subject: WatchSubject<T>,
 ): ListWatch<T> {
-  return startListWatch({ client, clock, random, onError, ...subject })
+  return startListWatch({ client, clock, random, onError, limits, ...subject })
 }
 
 function indexGenerationJob(job: GenerationJob): string[] {

@@ -35,7 +35,7 @@ export const RECHECK_MAX_MS = 3_600_000
 /** Changes that come this close together lead to one new admission plan. */
 export const REPLAN_MS = 10
 /** Planning takes at most one part in so many of the time. */
-export const REPLAN_SHARE = 4
+export const REPLAN_SHARE = 9
 /** A created attempt that no cache shows after this long no longer keeps its place. */
 export const RESERVATION_MS = 30_000
 
@@ -132,6 +132,13 @@ export const ESTIMATES_MAX = 10_000
 /** Estimates are right within this time, or half of the wait that was told, whichever is more. */
 export const ESTIMATE_TOLERANCE_MS = 10_000
 export const ESTIMATE_TOLERANCE_SHARE = 0.5
+
+/** Whether Kueue has come, or gone, is asked this often. */
+export const KUEUE_LOOK_MS = 300_000
+/** A job that asks for Kueue lets us ask sooner, but no more often than this. */
+export const KUEUE_LOOK_PAUSE_MS = 5000
+/** No decision is made before it is known whether Kueue is there. */
+export const KUEUE_RETRY_MS = 2000
 
 /** Of a question of the api: the largest is a simulation. */
 export const QUEUE_BODY_BYTES_MAX = 262_144

@@ -4,6 +4,7 @@ import { type CacheListeners, type Caches, indexKeys } from './caches.ts'
 import type { AdmissionBoard } from './generation-job/admission-board.ts'
 import { isTerminal } from './generation-job/eligibility.ts'
 import { jobsWithoutPod } from './generation-job/pooled-view.ts'
+import type { KueueListeners } from './kueue/kueue.ts'
 import type { PoolKey } from './model-pool/names.ts'
 import type { RegisteredModelPools } from './model-pool/register.ts'
 import type { QueueName } from './metrics.ts'
@@ -32,6 +33,31 @@ export function listenersOf(wired: { readonly current?: Wired }): CacheListeners
     onDepartment: (name) => wake((parts) => onDepartment(parts, name)),
     onNode: () => wake(onNode),
     onNamespace: (name) => wake((parts) => onNamespace(parts, name)),
+  }
+}
+
+/** Changes of Kueue: its Workloads are about jobs, its coming and going about all of them. */
+export function kueueListenersOf(wired: { readonly current?: Wired }): KueueListeners {
+  return {
+    onWorkload: (uid) => {
+      if (wired.current !== undefined) wakeJob(wired.current, uid)
+    },
+    onChange: () => {
+      if (wired.current !== undefined) onKueue(wired.current)
+    },
+  }
+}
+
+function wakeJob({ caches, queues }: Wired, uid: string): void {
+  for (const job of caches.generationJobs.listIndexed(indexKeys.uid(uid))) {
+    queues['generation-job'].add(keyOf(job))
+  }
+}
+
+function onKueue({ caches, queues, board }: Wired): void {
+  board.noteAll()
+  for (const job of caches.generationJobs.listIndexed(indexKeys.open)) {
+    queues['generation-job'].add(keyOf(job))
   }
 }
 

@@ -6,18 +6,20 @@ import { keyOf } from '../platform/kube/resources.ts'
 import { startWorkQueue, type WorkQueue } from '../platform/kube/work-queue.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { ApiClient } from './api-client.ts'
-import { type RunningCaches, startCaches } from './caches.ts'
+import { type CacheOptions, type RunningCaches, startCaches } from './caches.ts'
 import { reconcileDepartment } from './department/reconcile.ts'
 import type { AdmissionBoard } from './generation-job/admission-board.ts'
 import { registerGenerationJobs } from './generation-job/register.ts'
+import { Kueue } from './kueue/kueue.ts'
 import { QUEUE_CONCURRENCY, RETRIES_BURST, RETRIES_PER_SECOND } from './limits.ts'
-import { listenersOf, type Wired } from './listeners.ts'
+import { kueueListenersOf, listenersOf, type Wired } from './listeners.ts'
 import type { ControllerMetrics, QueueName } from './metrics.ts'
 import { registerModelPools } from './model-pool/register.ts'
 import { reconcileModel } from './model/reconcile.ts'
 import { openPoolClient } from './pool-client.ts'
 import { type QueueAnswers, QueueDesk } from './queue/desk.ts'
 import type { ControllerSettings } from './settings.ts'
+import { startStandbyCaches } from './standby-caches.ts'
 
 /** Whether this process, of several, is the one that works. */
 export type Leadership = Pick<Election, 'leading' | 'isLeading'>
@@ -37,6 +39,8 @@ export type ControllerOptions = {
   readonly randomBytes: (length: number) => Uint8Array
   /** Told of every fault that is tried again. */
   readonly onError: (error: unknown, fields: object) => void
+  /** Only tests change them. */
+  readonly watchLimits?: CacheOptions['limits']
 }
 
 export type Controller = {
@@ -59,38 +63,35 @@ const alone: Leadership = { leading: () => Promise.resolve(), isLeading: () => t
 export function startController(given: ControllerOptions): Controller {
   const { leadership = alone } = given
   const options = { ...given, client: guardWrites(given.client, leadership.isLeading) }
-  const { client, clock, random, settings, metrics, onError } = options
+  const { client, clock, random, settings, metrics } = options
+  const onError = (error: unknown) => {
+    metrics.watchFailed()
+    options.onError(error, { part: 'watch' })
+  }
   metrics.leadingFrom(leadership.isLeading)
   const wired: { current?: Wired & Stoppable } = {}
   let isStopped = false
-  const watches = startCaches(
-    {
-      client,
-      clock,
-      random,
-      namespace: options.watchNamespace,
-      nodeSelector: settings.nodeSelector,
-      onError: (error) => {
-        metrics.watchFailed()
-        onError(error, { part: 'watch' })
-      },
-    },
-    listenersOf(wired),
-  )
+  const { watchNamespace: namespace, watchLimits: limits } = options
+  const watching = { client, clock, random, namespace, limits, onError }
+  const { nodeSelector, kueueLocalQueue: localQueue } = settings
+  const open = () => startCaches({ ...watching, nodeSelector }, listenersOf(wired))
+  const watches = startStandbyCaches(open, leadership)
+  const kueue = new Kueue({ ...watching, localQueue, ...kueueListenersOf(wired) })
+  kueue.start()
   const start = async () => {
-    await Promise.all([watches.synced(), leadership.leading()])
-    if (!isStopped) wired.current = wire(options, watches)
+    const [caches] = await Promise.all([watches.toLeadWith(), kueue.synced()])
+    if (!isStopped) wired.current = wire(options, caches, kueue)
   }
   const started = start()
   // Whoever stops a controller before it has started is not interested in that.
   started.catch(() => undefined)
   return {
     started: async () => await started,
-    isReady: () => watches.isSynced(),
+    isReady: () => watches.isSynced() && kueue.isSynced(),
     queue: () => (leadership.isLeading() ? wired.current?.queueDesk : undefined),
     stop: async () => {
       isStopped = true
-      await watches.stop()
+      await Promise.all([watches.stop(), kueue.stop()])
       await wired.current?.stop()
     },
   }
@@ -98,7 +99,11 @@ export function startController(given: ControllerOptions): Controller {
 
 type Stoppable = { readonly queueDesk: QueueDesk; readonly stop: () => Promise<void> }
 
-function wire(options: ControllerOptions, { caches }: RunningCaches): Wired & Stoppable {
+function wire(
+  options: ControllerOptions,
+  { caches }: RunningCaches,
+  kueue: Kueue,
+): Wired & Stoppable {
   const { client, clock, random, metrics, onError } = options
   const events = startEventRecorder({
     client,
@@ -116,7 +121,7 @@ function wire(options: ControllerOptions, { caches }: RunningCaches): Wired & St
     onChange: () => admission.board?.touch(),
   })
   const generationJobs = registerGenerationJobs({
-    parts: { ...options, caches, events },
+    parts: { ...options, caches, events, kueue },
     pools,
     poolClient,
     random,

@@ -10,6 +10,8 @@ export type ControllerSettings = {
   /** Labels of the Nodes that may be used; empty means all. */
   readonly nodeSelector: Readonly<Record<string, string>>
   readonly packs: PackSettings
+  /** LocalQueue of Kueue for jobs that name none; absent: they are admitted here. */
+  readonly kueueLocalQueue?: string | undefined
 }
 
 /** Where packs of delivery Fetch come from and how much room they get. */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { LocalConfig } from '../platform/config/local.ts'
 import { type KubeClient, openKubeClient } from '../platform/kube/client.ts'
 import type { Clock } from '../shared/clock.ts'
-import { cacheFolder, runStep } from './bootstrap/steps.mjs'
+import { cacheFolder, printLine, runStep } from './bootstrap/steps.mjs'
 import { type DatabasePlan, planDatabase, startDatabase } from './components/database.ts'
 import { startKubernetes } from './components/kubernetes.ts'
 import { type KubernetesPrograms, resolveKubernetes } from './components/kubernetes-programs.ts'
@@ -21,7 +21,7 @@ import {
   type ProductSettings,
   urlOf,
 } from './product.ts'
-import { type Restartable, startRestartable } from './restartable.ts'
+import { likeDeployment, type Restartable, startRestartable } from './restartable.ts'
 import { makeSecrets } from './secrets.ts'
 import { keepServiceAccountFiles } from './service-accounts.ts'
 import type { Supervisor } from './supervisor.ts'
@@ -148,7 +148,8 @@ export async function startAtelier(
   const accounts = await makeDemoAccounts(settings.demoAccountsFile)
   const [api, controller, nodeAgent] = await Promise.all([
     startRestartable(supervisor, apiSpec(settings)),
-    startRestartable(supervisor, controllerSpec(settings)),
+    // It ends its process when it loses its lease, and counts on being started again.
+    startRestartable(supervisor, controllerSpec(settings), { ...likeDeployment, print: printLine }),
     startRestartable(supervisor, nodeAgentSpec(settings)),
   ])
   return {

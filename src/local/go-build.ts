@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { childEnvironment } from '../platform/config/environment.ts'
 import { AppError } from '../shared/errors.ts'
 import { cacheFolder, makeOnce, runLogged } from './bootstrap/steps.mjs'
 import { projectFolder } from './project.ts'
-import { findProgram, isAtLeast, versionOf } from './programs.ts'
+import { askProgram, findProgram, isAtLeast, versionOf } from './programs.ts'
 
 const goMinimum = '1.25'
 /** Where the official archive puts Go, often without a place on PATH. */
@@ -15,6 +16,8 @@ export type GoTool = {
   /** Folder of tools/ and name of the program. */
   readonly name: string
   readonly title: string
+  /** Of a module that tools/NAME requires; absent: the program is tools/NAME itself. */
+  readonly package?: string
   readonly linkerFlags?: (goMod: string) => readonly string[]
 }
 
@@ -38,7 +41,15 @@ export async function buildGoTool(
       const linker = ['-s', '-w', ...(tool.linkerFlags?.(goMod) ?? [])].join(' ')
       await runLogged({
         command: go,
-        args: ['build', '-trimpath', '-ldflags', linker, '-o', join(temporary, tool.name), '.'],
+        args: [
+          'build',
+          '-trimpath',
+          '-ldflags',
+          linker,
+          '-o',
+          join(temporary, tool.name),
+          tool.package ?? '.',
+        ],
         cwd: source,
         environment: childEnvironment({ GOFLAGS: '-mod=readonly -buildvcs=false', GOWORK: 'off' }),
         logFile: join(cacheFolder(), 'logs', `${tool.name}.log`),
@@ -48,6 +59,22 @@ export async function buildGoTool(
   })
   return join(folder, tool.name)
 }
+
+/**
+ * Where the files of a module lie that tools/NAME requires; they are downloaded when needed.
+ * @throws AppError platform.misconfigured without Go.
+ */
+export async function goModuleFolder(
+  { name, module }: { readonly name: string; readonly module: string },
+  programFolders: readonly string[],
+): Promise<string> {
+  const go = await findGo(programFolders, name)
+  const source = join(projectFolder, 'tools', name)
+  const answer = await askProgram(go, ['-C', source, 'mod', 'download', '-json', module])
+  return moduleAnswer.parse(JSON.parse(answer)).Dir
+}
+
+const moduleAnswer = z.object({ Dir: z.string() })
 
 async function findGo(programFolders: readonly string[], tool: string): Promise<string> {
   const go = await findProgram('go', [...programFolders, ...usualFolders])

@@ -91,7 +91,7 @@ async function start(supervisor: Supervisor, folder: string): Promise<Atelier> {
   for (const line of foundation.descriptions) printLine(`    ${line}`)
   const mongodbUri = withDatabaseName(foundation.mongodbUri, databaseName)
   const client = openAdminClient(foundation.kubeconfigPath)
-  await applySamples(client)
+  await applySamples(client, { pool: true })
   await client.close()
   return runStep('api, controller, node agent', () =>
     startAtelier(supervisor, {

@@ -9,6 +9,7 @@ import { applyObject, getObject } from '../platform/kube/objects.ts'
 import {
   departments,
   generationJobs,
+  modelPools,
   models,
   namespaces,
   pathOf,
@@ -53,6 +54,7 @@ const kinds: readonly ResourceKind<KubeObject>[] = [
   admission('ValidatingAdmissionPolicyBinding', 'validatingadmissionpolicybindings'),
   departments,
   models,
+  modelPools,
   generationJobs,
 ]
 
@@ -68,9 +70,12 @@ export async function applyPlatform(client: KubeClient, signal: AbortSignal): Pr
   await waitFor(() => isPolicyActive(client), signal)
 }
 
-/** Demo departments with their namespaces and the demo Model. */
-export async function applySamples(client: KubeClient): Promise<void> {
-  const files = ['departments.yaml', 'model-demo.yaml']
+/** Demo departments with their namespaces and the demo Model; with `pool` also its warm pods. */
+export async function applySamples(
+  client: KubeClient,
+  { pool }: { readonly pool: boolean },
+): Promise<void> {
+  const files = ['departments.yaml', 'model-demo.yaml', ...(pool ? ['model-pool.yaml'] : [])]
   const folder = join(projectFolder, 'manifests/samples')
   const objects = await Promise.all(files.map((name) => readManifests(join(folder, name))))
   await applyAll(client, objects.flat())

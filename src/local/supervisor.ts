@@ -19,6 +19,8 @@ export type ProcessSpec = {
   readonly readyTimeoutMs?: number
   readonly stopSignal?: NodeJS.Signals
   readonly stopGraceMs?: number
+  /** Told when it ends though nobody asked. Absent: that is the failure of the environment. */
+  readonly onUnexpectedEnd?: (failure: AppError) => void
 }
 
 export type LocalProcess = {
@@ -49,7 +51,7 @@ export type SupervisorOptions = {
 
 /**
  * Starts child processes, each with its own log file and in its own session, so that Ctrl-C on the
- * terminal reaches only us; stops them in reverse order. Nothing is restarted by itself.
+ * terminal reaches only us; stops them in reverse order. It restarts nothing: restartable.ts does.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions
@@ -64,9 +66,19 @@ export class Supervisor {
     mkdirSync(options.logFolder, { recursive: true })
   }
 
-  /** Resolves when a process ended that nobody asked to end. */
+  /** Resolves when a process ended for good that nobody asked to end. */
   get failure(): Promise<AppError> {
     return this.#failure.promise
+  }
+
+  /** The environment cannot go on. Only the first time counts. */
+  fail(failure: AppError): void {
+    this.#failure.resolve(failure)
+  }
+
+  /** From now on nothing can be started. */
+  get isStopping(): boolean {
+    return this.#stopped || this.#options.signal.aborted
   }
 
   get processes(): readonly LocalProcess[] {
@@ -84,7 +96,7 @@ export class Supervisor {
       await running.stop()
       throw error
     }
-    void running.ended.then((how) => this.#noticeEnd(running, how)).catch(() => undefined)
+    void running.ended.then((how) => this.#noticeEnd(spec, running, how)).catch(() => undefined)
     return running
   }
 
@@ -145,9 +157,11 @@ export class Supervisor {
     }
   }
 
-  async #noticeEnd(running: LocalProcess, how: string): Promise<void> {
+  async #noticeEnd(spec: ProcessSpec, running: LocalProcess, how: string): Promise<void> {
     if (this.#expected.delete(running.pid)) return
-    this.#failure.resolve(await failed(running, `ended unexpectedly (${how})`))
+    const failure = await failed(running, `ended unexpectedly (${how})`)
+    if (spec.onUnexpectedEnd === undefined) this.fail(failure)
+    else spec.onUnexpectedEnd(failure)
   }
 }
 
@@ -158,7 +172,7 @@ function asked(spec: ProcessSpec, over: AbortSignal): Promise<boolean> {
 
 async function failed({ name, logFile }: LocalProcess, what: string): Promise<AppError> {
   const tail = await tailOf(logFile)
-  return new AppError('platform.unavailable', `${name} ${what}; log: ${logFile}\n${tail}`)
+  return new AppError('platform.unavailable', `${name} ${what}\nlog: ${logFile}\n${tail}`)
 }
 
 function spawnLogged(spec: ProcessSpec, logFile: string): ChildProcess {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +11,9 @@ import { projectFolder } from './project.ts'
 
 /**
  * npm test: everything that must pass. npm run check: the part without running parts
- * (`--check`). Arguments are handed to vitest. Ends with one line `N passed, N failed, N skipped`.
+ * (`--check`). npm run test:faults: the long fault tests alone (`--faults`), with the seed by which
+ * they can be repeated. Other arguments are handed to vitest. Ends with one line
+ * `N passed, N failed, N skipped`.
  */
 type Check = { readonly title: string; readonly program: string; readonly args: readonly string[] }
 type Counts = { readonly passed: number; readonly failed: number; readonly skipped: number }
@@ -31,24 +34,40 @@ const vitestReport = z.object({
 })
 
 const isCheckOnly = process.argv.includes('--check')
-const filters = process.argv.slice(2).filter((argument) => argument !== '--check')
+const isFaultsOnly = process.argv.includes('--faults')
+const filters = process.argv.slice(2).filter((argument) => !/^--(check|faults)$/.test(argument))
+/** One for all processes of this run. */
+const seed = readLocalConfig().testSeed ?? randomInt(2 ** 31)
 process.exitCode = await main()
 
 async function main(): Promise<number> {
-  const failed: string[] = []
-  for (const check of checks) {
-    if ((await run(check)) !== 0) failed.push(check.title)
-  }
+  if (isFaultsOnly) print(`seed ${seed}`)
+  const failed = await runChecks(isFaultsOnly ? [] : checks)
   if (!isCheckOnly) await prepare()
   const results = await Promise.all(lanes().map(runTests))
-  print(failed.length === 0 ? 'checks: all passed' : `checks failed: ${failed.join(', ')}`)
+  const isGood = results.every(({ exitCode }) => exitCode === 0) && failed.length === 0
+  if (isFaultsOnly && !isGood) print(`again: ATELIER_TEST_SEED=${seed} npm run test:faults`)
+  if (!isFaultsOnly) print(failed.length === 0 ? 'checks: all passed' : failedLine(failed))
   const total = (of: keyof Counts): number =>
     results.reduce((sum, { counts }) => sum + counts[of], 0)
   // A failed check counts as a failed test: the last line alone must tell the truth.
   print(
     `${total('passed')} passed, ${total('failed') + failed.length} failed, ${total('skipped')} skipped`,
   )
-  return results.every(({ exitCode }) => exitCode === 0) && failed.length === 0 ? 0 : 1
+  return isGood ? 0 : 1
+}
+
+function failedLine(failed: readonly string[]): string {
+  return `checks failed: ${failed.join(', ')}`
+}
+
+/** Titles of those that failed. */
+async function runChecks(all: readonly Check[]): Promise<readonly string[]> {
+  const failed: string[] = []
+  for (const check of all) {
+    if ((await run(check)) !== 0) failed.push(check.title)
+  }
+  return failed
 }
 
 /** Once, before the lanes: both would build and install the same things at the same time. */
@@ -61,6 +80,10 @@ async function prepare(): Promise<void> {
 /** Each lane has real parts of its own, so that two can run side by side; the rest is serial. */
 function lanes(): readonly Lane[] {
   if (isCheckOnly) return [{ title: 'tests', args: ['--project', 'unit', 'test/tidy.test.ts'] }]
+  if (isFaultsOnly) {
+    const files = filters.length > 0 ? filters : ['test/fault/']
+    return [{ title: 'tests: faults', args: ['--project', 'cluster', ...files] }]
+  }
   if (filters.length > 0) return [{ title: 'tests', args: filters }]
   return [
     { title: 'tests: unit and api', args: ['--project', 'unit', '--project', 'api'] },
@@ -104,7 +127,7 @@ function run({ title, program, args }: Check): Promise<number> {
   const child = spawn(path, args, {
     cwd: projectFolder,
     stdio: 'inherit',
-    env: childEnvironment({}),
+    env: childEnvironment({ ATELIER_TEST_SEED: String(seed) }),
   })
   // The terminal sends Ctrl-C to the child too; we end when it has cleaned up.
   process.on('SIGINT', () => undefined)

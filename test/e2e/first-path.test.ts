@@ -2,6 +2,7 @@ import { decode } from 'fast-png'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { pollUntil, startTestAtelier, type TestAtelier } from '../support/atelier.ts'
 import { testEnvironment } from '../support/environment.ts'
+import { applyJob, remainsOf, submitJob } from '../support/job-remains.ts'
 
 let atelier: TestAtelier
 beforeAll(async () => {
@@ -117,6 +118,17 @@ describe('a job applied with kubectl', () => {
     const job = jobs.find(({ resource }) => resource?.name === 'by-kubectl')
     expect(job?.cost.charged).toBe('1')
     expect(job?.owner).toEqual({ department: 'vision' })
+  })
+
+  test('leaves the same status, history and entries as one of REST', async () => {
+    const lead = await atelier.signIn('department_admin')
+    const member = await atelier.signIn('department_member')
+    const ids = await Promise.all([submitJob(member), applyJob(atelier, 'same-as-rest')])
+    const [rest, applied] = await Promise.all(
+      ids.map(async (id) => await remainsOf(atelier, lead, id)),
+    )
+    expect(rest?.attempt?.podUID).not.toBe(applied?.attempt?.podUID)
+    expect(rest?.remains).toEqual(applied?.remains)
   })
 
   test('can be looked into: every Node serves the logs of its pods', async () => {

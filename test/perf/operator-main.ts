@@ -8,18 +8,14 @@ import {
   type BenchConditions,
   type Figure,
   judge,
+  type Occasion,
   printFigure,
   rangeFile,
   type RangeFile,
   withRecorded,
 } from './operator/figures.ts'
 import { driverParallelism } from './operator/job-load.ts'
-import {
-  type BenchOptions,
-  parseBenchOptions,
-  type SectionName,
-  usage,
-} from './operator/options.ts'
+import { parseBenchOptions, type SectionName, usage } from './operator/options.ts'
 import { kueueDedicated, kueuePooled } from './operator/sections/baseline.ts'
 import { click } from './operator/sections/click.ts'
 import { fairness } from './operator/sections/fairness.ts'
@@ -60,28 +56,27 @@ async function main(): Promise<number> {
     return 0
   }
   const ranges = rangeFile.parse(JSON.parse(readFileSync(rangesPath, 'utf8')))
-  const conditions = await readConditions(options)
-  printConditions(conditions)
+  const occasion = { scale: options.scale, conditions: await readConditions() }
+  printConditions(occasion)
   const figures: Figure[] = []
   for (const name of options.sections) {
     printTitle(`${sections[name].title} [${name}]`)
     const measured = await sections[name].run(options)
-    for (const figure of measured) printFigure(figure, judge(figure, ranges, conditions))
+    for (const figure of measured) printFigure(figure, judge(figure, ranges, occasion))
     figures.push(...measured)
   }
   printRow('load average after', loads())
-  if (options.record) record(withRecorded(ranges, figures, conditions))
-  const beyond = figures.filter((figure) => judge(figure, ranges, conditions) === 'Beyond')
+  if (options.record) record(withRecorded(ranges, figures, occasion))
+  const beyond = figures.filter((figure) => judge(figure, ranges, occasion) === 'Beyond')
   if (beyond.length > 0) {
     printTitle(`Beyond the recorded run: ${beyond.map(({ key }) => key).join(', ')}`)
   }
   return beyond.length > 0 && !options.record ? 1 : 0
 }
 
-async function readConditions({ scale }: BenchOptions): Promise<BenchConditions> {
+async function readConditions(): Promise<BenchConditions> {
   const programs = await resolveKubernetes(readLocalConfig(), new AbortController().signal)
   return {
-    scale,
     cpus: cpus().length,
     memoryGibibytes: Math.round(totalmem() / 2 ** 30),
     node: process.version,
@@ -89,7 +84,8 @@ async function readConditions({ scale }: BenchOptions): Promise<BenchConditions>
   }
 }
 
-function printConditions({ scale, memoryGibibytes, node, kubernetes }: BenchConditions): void {
+function printConditions({ scale, conditions }: Occasion): void {
+  const { memoryGibibytes, node, kubernetes } = conditions
   printTitle('Conditions')
   printRow('scale', scale === 1 ? '1' : `${scale}: marks are for 1`)
   printRow('processor', `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}`)

@@ -46,13 +46,21 @@ export type TestAtelier = Atelier & {
   readonly processes: () => readonly LocalProcess[]
 }
 
+type TestAtelierOptions = Pick<
+  AtelierOptions,
+  'nodes' | 'modelsFolder' | 'modelSources' | 'rateLimits'
+> & {
+  /** With the ModelPool of the samples, as `npm start` has it. Default: without any pool. */
+  readonly demoPool?: boolean
+}
+
 /**
  * Starts everything that `npm start` starts. Jobs are deleted before and after, because the
  * accounts of other test files lie in other databases.
  */
 export async function startTestAtelier(
   environment: TestEnvironment,
-  options: Pick<AtelierOptions, 'nodes' | 'modelsFolder' | 'modelSources' | 'rateLimits'> = {},
+  { demoPool = false, ...options }: TestAtelierOptions = {},
 ): Promise<TestAtelier> {
   const folder = await mkdtemp(join(tmpdir(), 'atelier-e2e-'))
   const record = await openRunRecord(join(folder, 'run.json'))
@@ -61,7 +69,7 @@ export async function startTestAtelier(
   const ports = await freePorts()
   await withAdmin(environment, async (client) => {
     await deleteJobs(client)
-    await applySamples(client)
+    await applySamples(client, { pool: demoPool })
   })
   const redis = await openRedis(supervisor, { folder: join(folder, 'redis'), port: ports.redis })
   const name = `e2e_${randomBytes(6).toString('hex')}`
@@ -95,6 +103,7 @@ export async function startTestAtelier(
     kubectl: async (args, input) => await runKubectl(environment, { args, input }),
     stop: async () => {
       await withAdmin(environment, deleteJobs)
+      if (demoPool) await removeDemoPool(environment)
       await atelier.stop()
       await supervisor.stopAll()
       await rm(folder, { recursive: true, force: true })
@@ -118,6 +127,14 @@ async function deleteJobs(client: KubeClient): Promise<void> {
   for (const { metadata } of await listObjects(client, generationJobs)) {
     await deleteObject(client, generationJobs, metadata)
   }
+}
+
+/** With its pods, while there is a node agent that ends them: other tests have the same Nodes. */
+async function removeDemoPool(environment: TestEnvironment): Promise<void> {
+  const place = ['-n', 'atelier-jobs']
+  const pods = ['pod', ...place, '-l', 'atelier.dev/pool=demo', '--timeout=60s']
+  await runKubectl(environment, { args: ['delete', 'atpool', 'demo', ...place] })
+  await runKubectl(environment, { args: ['wait', '--for=delete', ...pods] })
 }
 
 async function openRedis(

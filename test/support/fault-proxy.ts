@@ -31,6 +31,14 @@ export type FaultProxy = {
   readonly expireWatches: () => void
   /** Open watches stay open but nothing comes through them any more. */
   readonly freezeWatches: () => void
+  /** What becomes of each line of a watch from now on; undefined: nothing comes of it. */
+  readonly alterEvents: (alter: AlterEvent) => void
+  /**
+   * As an API server that lags behind: watches of addresses that contain this stay silent until
+   * `catchUp`, which then brings everything; with a version, lists are answered as of it as well.
+   */
+  readonly stayAt: (past: Past) => void
+  readonly catchUp: () => void
   /** Nothing listens any more. */
   readonly goDown: () => Promise<void>
   readonly comeBack: () => Promise<void>
@@ -40,10 +48,18 @@ export type FaultProxy = {
 
 export type Verb = 'list' | 'watch' | 'other'
 
+export type Past = { readonly containing: string; readonly resourceVersion?: string }
+
+export type AlterEvent = (line: string, url: string) => string | undefined
+
 export type Fault =
   | { readonly kind: 'Status'; readonly status: number; readonly retryAfterSeconds?: number }
   | { readonly kind: 'Reset' }
   | { readonly kind: 'Hang' }
+  /** Reaches the API server only when this has ended. */
+  | { readonly kind: 'Delay'; readonly until: () => Promise<unknown> }
+  /** It is done, but the answer never comes. */
+  | { readonly kind: 'Unanswered' }
   /** 200, then the end of the stream. */
   | { readonly kind: 'EmptyStream' }
   /** 200, then these lines, then the end. */
@@ -56,13 +72,18 @@ export type Rule = {
   readonly times?: number
   /** Only requests whose address contains this. */
   readonly containing?: string
+  /** Only requests of this method. */
+  readonly method?: string
 }
 
 export type SeenRequest = {
   readonly verb: Verb
+  readonly method: string
   readonly url: string
   readonly atMs: number
   readonly fault?: Fault
+  /** Once the API server has answered. */
+  status?: number
 }
 
 export const expiredEvent = JSON.stringify({
@@ -84,7 +105,7 @@ export async function startFaultProxy(kubeconfigPath: string): Promise<FaultProx
   return proxy
 }
 
-type Watch = { readonly response: ServerResponse; frozen: boolean }
+type Watch = { readonly response: ServerResponse; frozen: boolean; withheld: string }
 
 class FaultInjector implements FaultProxy {
   kubeconfigPath = ''
@@ -93,6 +114,8 @@ class FaultInjector implements FaultProxy {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #watches = new Set<Watch>()
+  #alter: AlterEvent = (line) => line
+  #past: Past | undefined
   #rules: { rule: Rule; left: number }[] = []
   #folder = ''
   #port = 0
@@ -144,6 +167,22 @@ class FaultInjector implements FaultProxy {
     for (const watch of this.#watches) watch.frozen = true
   }
 
+  alterEvents = (alter: AlterEvent): void => {
+    this.#alter = alter
+  }
+
+  stayAt = (past: Past): void => {
+    this.#past = past
+  }
+
+  catchUp = (): void => {
+    this.#past = undefined
+    for (const watch of this.#watches) {
+      watch.response.write(watch.withheld)
+      watch.withheld = ''
+    }
+  }
+
   openWatches = (): number => this.#watches.size
 
   goDown = async (): Promise<void> => {
@@ -167,24 +206,33 @@ class FaultInjector implements FaultProxy {
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
-    const url = request.url ?? '/'
-    const verb = verbOf(request.method ?? 'GET', url)
-    const fault = this.#takeFault(verb, url)
-    this.requests.push({ verb, url, atMs: Date.now(), ...(fault === undefined ? {} : { fault }) })
-    if (fault === undefined) this.#forward(request, response, verb)
-    else misbehave(request, response, fault)
+    const { url = '/', method = 'GET' } = request
+    const asked = { verb: verbOf(method, url), method, url, atMs: Date.now() }
+    const fault = this.#takeFault(asked)
+    const seen: SeenRequest = fault === undefined ? asked : { ...asked, fault }
+    this.requests.push(seen)
+    if (fault === undefined || fault.kind === 'Unanswered') this.#forward(request, response, seen)
+    else if (fault.kind !== 'Delay') misbehave(request, response, fault)
+    else {
+      const forward = () => this.#forward(request, response, seen)
+      fault.until().then(forward, () => response.destroy())
+    }
   }
 
-  #takeFault(verb: Verb, url: string): Fault | undefined {
+  #takeFault({ verb, method, url }: SeenRequest): Fault | undefined {
     const entry = this.#rules.find(
-      ({ rule, left }) => left > 0 && rule.verb === verb && url.includes(rule.containing ?? ''),
+      ({ rule, left }) =>
+        left > 0 &&
+        rule.verb === verb &&
+        url.includes(rule.containing ?? '') &&
+        (rule.method ?? method) === method,
     )
     if (entry === undefined) return undefined
     entry.left -= 1
     return entry.rule.fault
   }
 
-  #forward(request: IncomingMessage, response: ServerResponse, verb: Verb): void {
+  #forward(request: IncomingMessage, response: ServerResponse, seen: SeenRequest): void {
     const { server, authority, certificate, key, token } = this.#access
     const target = new URL(server)
     const secure = target.protocol === 'https:'
@@ -192,16 +240,21 @@ class FaultInjector implements FaultProxy {
     const upstream = (secure ? httpsRequest : httpRequest)({
       hostname: target.hostname,
       port: target.port,
-      path: request.url,
+      path: this.#isPast(seen.url) ? pathInPast(seen, this.#past) : seen.url,
       method: request.method,
       headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
       agent: false,
       ...(secure ? { ca: authority, cert: certificate, key } : {}),
     })
     upstream.on('response', (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers)
+      seen.status = answer.statusCode ?? 502
+      if (seen.fault?.kind === 'Unanswered') {
+        answer.resume()
+        return
+      }
+      response.writeHead(seen.status, answer.headers)
       response.flushHeaders()
-      if (verb === 'watch') this.#forwardLines(answer, response)
+      if (seen.verb === 'watch') this.#forwardLines(answer, response, seen.url)
       else answer.pipe(response)
     })
     upstream.on('error', () => response.destroy())
@@ -210,14 +263,16 @@ class FaultInjector implements FaultProxy {
   }
 
   /** Whole lines only, so that an injected event never lands inside another one. */
-  #forwardLines(answer: IncomingMessage, response: ServerResponse): void {
-    const watch: Watch = { response, frozen: false }
+  #forwardLines(answer: IncomingMessage, response: ServerResponse, url: string): void {
+    const watch: Watch = { response, frozen: false, withheld: '' }
     this.#watches.add(watch)
     let rest = Buffer.alloc(0)
     answer.on('data', (chunk: Buffer) => {
       rest = Buffer.concat([rest, chunk])
       const end = rest.lastIndexOf(10) + 1
-      if (!watch.frozen && !response.writableEnded) response.write(rest.subarray(0, end))
+      const lines = this.#altered(rest.subarray(0, end), url)
+      if (this.#isPast(url)) watch.withheld += lines
+      else if (!watch.frozen && !response.writableEnded) response.write(lines)
       rest = rest.subarray(end)
     })
     answer.on('end', () => {
@@ -225,6 +280,18 @@ class FaultInjector implements FaultProxy {
     })
     answer.on('error', () => response.destroy())
     response.on('close', () => this.#watches.delete(watch))
+  }
+
+  #isPast(url: string): boolean {
+    return this.#past !== undefined && url.includes(this.#past.containing)
+  }
+
+  #altered(lines: Buffer, url: string): string {
+    const altered = lines.toString('utf8').split('\n').slice(0, -1)
+    return altered
+      .flatMap((line) => this.#alter(line, url) ?? [])
+      .map((line) => `${line}\n`)
+      .join('')
   }
 }
 
@@ -235,7 +302,20 @@ function verbOf(method: string, url: string): Verb {
   return pathname.endsWith('s') ? 'list' : 'other'
 }
 
-function misbehave(request: IncomingMessage, response: ServerResponse, fault: Fault): void {
+/** The API server itself knows what there was: `Exact` is answered from the history in etcd. */
+function pathInPast({ verb, url }: SeenRequest, past: Past | undefined): string {
+  const target = new URL(url, 'http://proxy')
+  const resourceVersion = past?.resourceVersion
+  const isPage = target.searchParams.has('continue')
+  if (verb !== 'list' || resourceVersion === undefined || isPage) return url
+  target.searchParams.set('resourceVersion', resourceVersion)
+  target.searchParams.set('resourceVersionMatch', 'Exact')
+  return target.pathname + target.search
+}
+
+type Misbehaviour = Exclude<Fault, { kind: 'Delay' | 'Unanswered' }>
+
+function misbehave(request: IncomingMessage, response: ServerResponse, fault: Misbehaviour): void {
   switch (fault.kind) {
     case 'Hang':
       return

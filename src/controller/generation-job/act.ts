@@ -75,16 +75,18 @@ async function writeStatus(parts: ActParts, job: GenerationJob, patch: object): 
 
 type DeleteAttempt = Extract<Action, { kind: 'DeleteAttempt' }>
 
-/** In the foreground: the Job stays visible until its pod has ended. */
+/**
+ * In the foreground: the Job stays visible until its pod has ended. One that Kueue looks after
+ * would stay until Kueue lets go of its Workload, for ever if that does not work any more.
+ */
 async function deleteAttempt(
   { client }: ActParts,
   job: GenerationJob,
-  { name, uid }: DeleteAttempt,
+  { name, uid, hasQuota }: DeleteAttempt,
 ): Promise<void> {
   const { namespace } = job.metadata
-  await ignoreGone(
-    deleteObject(client, jobs, { namespace, name, uid, propagationPolicy: 'Foreground' }),
-  )
+  const propagationPolicy = hasQuota === true ? 'Background' : 'Foreground'
+  await ignoreGone(deleteObject(client, jobs, { namespace, name, uid, propagationPolicy }))
 }
 
 async function deleteJob({ client }: ActParts, job: GenerationJob): Promise<void> {

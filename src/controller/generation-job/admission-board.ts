@@ -8,16 +8,17 @@ import {
   type Place,
   type Turns,
 } from '../../shared/domain/admission/input.ts'
-import { fitsSomeNode } from '../../shared/domain/admission/nodes.ts'
 import type { Candidate } from '../../shared/domain/admission/queue.ts'
 import { type Caches, indexKeys } from '../caches.ts'
 import { RECHECK_MAX_MS, REPLAN_MS, REPLAN_SHARE } from '../limits.ts'
+import type { QuotaQueue } from '../kueue/quota-queue.ts'
 import type { PoolBoard } from '../model-pool/pool-board.ts'
 import { type CandidateFacts, viewCandidate } from './admission-input.ts'
 import { Candidates } from './candidates.ts'
 import { ClusterView, type GpuCount } from './cluster-view.ts'
 import { isReserved } from './eligibility.ts'
 import type { HoldMemory } from './hold-memory.ts'
+import { hopelessnessOf, onNode, slotPlaceIn, waiting } from './job-place.ts'
 import type { JobPlace } from './observed.ts'
 import { PastRuns } from './past-runs.ts'
 import { PlaceReservations, type ReservedPlace } from './place-reservations.ts'
@@ -31,6 +32,8 @@ export type AdmissionBoardOptions = {
     'views' | 'podOf' | 'occupants' | 'assign' | 'release' | 'setDemand'
   >
   readonly allowCpu: boolean
+  /** Whose quota decides about a job; undefined when the plan here does. */
+  readonly quotaOf: (job: GenerationJob) => QuotaQueue | undefined
   readonly clock: Clock
   /** Called for each job that has got a place, or of which it is known no more that it never will. */
   readonly wake: (key: string) => void
@@ -39,9 +42,8 @@ export type AdmissionBoardOptions = {
 
 /** An attempt that is about to start in the place that it was given. */
 export type NewAttempt = { readonly number: number; readonly place: ReservedPlace }
-
-const onNode: JobPlace = { kind: 'Node' }
-const waiting: JobPlace = { kind: 'Queued', cause: 'Turn' }
+type SlotAttempt = NewAttempt & { readonly place: { readonly kind: 'Slot' } }
+type SlotPlan = Extract<Place, { kind: 'Slot' }>
 
 /**
  * The one place where GPUs are given away. It plans for all jobs at once from the caches, plus
@@ -81,6 +83,12 @@ export class AdmissionBoard {
     this.touch()
   }
 
+  /** Who decides about jobs may have changed for all of them. */
+  noteAll(): void {
+    this.#candidates.noteAll()
+    this.touch()
+  }
+
   noteNodes(): void {
     this.#cluster.noteNodes()
     this.touch()
@@ -94,12 +102,14 @@ export class AdmissionBoard {
   /** Where the next attempt of the job may start now. */
   placeOf(job: GenerationJob): JobPlace {
     const { uid } = job.metadata
-    const reservation = this.#reservations.of(uid)
-    if (reservation !== undefined) return reservation.place.kind === 'Node' ? onNode : waiting
+    const reserved = this.#reservations.of(uid)?.place.kind
+    if (reserved === 'Quota') return this.#toQuota(job)
+    if (reserved !== undefined) return reserved === 'Node' ? onNode : waiting
     const candidate = this.#candidates.ask(job, this.#facts())
     if (candidate === undefined) return waiting
     if (this.#candidates.isFresh(uid)) this.#planForOne()
-    return this.#resolve(candidate)
+    if (candidate.execution !== 'Quota') return this.#resolve(candidate)
+    return this.#places.get(uid)?.kind === 'Quota' ? this.#toQuota(job) : waiting
   }
 
   /**
@@ -108,7 +118,7 @@ export class AdmissionBoard {
    */
   reserve(job: GenerationJob, { number, place }: NewAttempt): boolean {
     const { uid } = job.metadata
-    if (place.kind === 'Slot' && !this.#takeSlot(job, { number, pod: place.podUID })) {
+    if (place.kind === 'Slot' && !this.#takeSlot(job, { number, place })) {
       this.touch()
       return false
     }
@@ -156,10 +166,11 @@ export class AdmissionBoard {
     clearTimeout(this.#recheck)
   }
 
-  #takeSlot(job: GenerationJob, { number, pod }: { number: number; pod: string }): boolean {
+  #takeSlot(job: GenerationJob, { number, place }: SlotAttempt): boolean {
     const { uid } = job.metadata
     const { name: model } = job.spec.modelRef
-    return this.#options.pools.assign({ pod, uid, attempt: number, model })
+    const { podUID: pod, instead } = place
+    return this.#options.pools.assign({ pod, uid, attempt: number, model, instead })
   }
 
   #pauseMs(): number {
@@ -202,8 +213,8 @@ export class AdmissionBoard {
     this.#places = new Map(admission.starts.map(({ job, place }) => [job.uid, place]))
     this.#turns = admission.turns
     this.#candidates.notePlanned()
-    for (const uid of this.#places.keys()) {
-      if (!before.has(uid)) this.#wake(uid)
+    for (const [uid, { kind }] of this.#places) {
+      if (before.get(uid)?.kind !== kind) this.#wake(uid)
     }
     this.#wakeHopeful(input)
     this.#tellDemand(input)
@@ -214,7 +225,7 @@ export class AdmissionBoard {
   #wakeHopeful(input: AdmissionInput): void {
     for (const uid of this.#hopeless) {
       const job = input.queue.get(uid)
-      if (job !== undefined && this.#hopelessness(job) !== undefined) continue
+      if (job !== undefined && hopelessnessOf(job, this.#cluster.nodes) !== undefined) continue
       this.#hopeless.delete(uid)
       if (job !== undefined) this.#wake(uid)
     }
@@ -237,36 +248,28 @@ export class AdmissionBoard {
     for (const job of caches.generationJobs.listIndexed(indexKeys.uid(uid))) wake(keyOf(job))
   }
 
+  #toQuota(job: GenerationJob): JobPlace {
+    const queue = this.#options.quotaOf(job)
+    return queue === undefined ? waiting : { kind: 'Quota', queue }
+  }
+
   /** A plan of some moments ago still holds: what it gave away fits, and the next one wakes. */
   #resolve(candidate: Candidate): JobPlace {
     const place = this.#places.get(candidate.uid)
     if (place?.kind === 'Node') return onNode
-    if (place?.kind === 'Slot') return this.#slotIn(place.pod)
-    const cause = this.#hopelessness(candidate)
+    if (place?.kind === 'Slot') return this.#slotIn(place, candidate)
+    if (place !== undefined) return waiting
+    const cause = hopelessnessOf(candidate, this.#cluster.nodes)
     if (cause === undefined) return waiting
     this.#hopeless.add(candidate.uid)
     return { kind: 'Queued', cause }
   }
 
-  #slotIn(podUID: string): JobPlace {
-    const found = this.#options.pools.podOf(podUID)
-    const { ip, nodeName, state } = found ?? {}
-    if (found === undefined || ip === undefined || state === undefined) {
-      this.touch()
-      return waiting
-    }
-    const { namespace, pool, name: podName } = found
-    const { runner } = state
-    return {
-      kind: 'Slot',
-      slot: { pod: { namespace, pool, ip }, podName, podUID, nodeName, runner },
-    }
-  }
-
-  #hopelessness(job: Candidate): 'TooLarge' | 'NoPool' | undefined {
-    if (job.pools.length > 0) return undefined
-    if (job.execution === 'Pooled') return 'NoPool'
-    return fitsSomeNode(job.request, this.#cluster.nodes) ? undefined : 'TooLarge'
+  #slotIn({ pod, slotModel }: SlotPlan, { model }: Candidate): JobPlace {
+    const instead = slotModel === null || slotModel === model ? undefined : slotModel
+    const place = slotPlaceIn(this.#options.pools.podOf(pod), instead)
+    if (place === undefined) this.touch()
+    return place ?? waiting
   }
 
   #input(): AdmissionInput {
@@ -286,6 +289,7 @@ export class AdmissionBoard {
       clusterGpus: this.#cluster.totalGpus,
       nowMs: clock.nowMs(),
       offers: this.#cluster.offers(),
+      hasQuota: (job) => this.#options.quotaOf(job) !== undefined,
       mayStart: (job) => {
         const { uid } = job.metadata
         if (this.#reservations.of(uid) !== undefined) return false

@@ -13,7 +13,7 @@ import { jobsNamespace, taints } from '../../shared/names.ts'
 import { type Caches, indexKeys } from '../caches.ts'
 import { findCondition } from '../conditions.ts'
 import type { PoolBoard, PoolBoardView, PoolPod } from '../model-pool/pool-board.ts'
-import { attemptState, isLive } from './attempt.ts'
+import { allowedTime, attemptState, isHeldByQuota, isLive } from './attempt.ts'
 import {
   type ClusterFacts,
   isBackingOff,
@@ -24,8 +24,7 @@ import {
   wantsToRun,
 } from './eligibility.ts'
 import type { AttemptView } from './observed.ts'
-import { parseChildName } from './names.ts'
-import { viewAttempts } from './views.ts'
+import { childNameOf, viewAttempts } from './views.ts'
 
 /** The inputs of admission, read from the caches. Nothing here asks or writes anything. */
 
@@ -72,7 +71,7 @@ export function viewRunningOnNodes(caches: Caches): RunningJob[] {
     ...caches.jobs.listIndexed(indexKeys.live),
     ...caches.pods.listIndexed(indexKeys.live),
   ]
-  const uids = new Set(live.flatMap(({ metadata }) => parseChildName(metadata.name)?.uid ?? []))
+  const uids = new Set(live.flatMap((child) => childNameOf(child)?.uid ?? []))
   return [...uids].flatMap((uid) => {
     const job = jobOf(caches, uid)
     return attemptsOf(caches, uid)
@@ -90,9 +89,12 @@ type OwnedAttempt = {
 function viewRunningAttempt({ uid, job, attempt }: OwnedAttempt): RunningJob {
   const nodeName = attempt.pods.find((each) => each.nodeName !== undefined)?.nodeName
   const request = requestOfAttempt(attempt)
+  const owned = { uid: attemptId(uid, attempt.number), ...ownerOf(job) }
+  if (isHeldByQuota(attempt) && attempt.pods.length === 0) {
+    return { ...owned, gpus: 0, startMs: startMsOf(attempt), place: { kind: 'Quota' } }
+  }
   return {
-    uid: attemptId(uid, attempt.number),
-    ...ownerOf(job),
+    ...owned,
     gpus: request.gpus,
     startMs: startMsOf(attempt),
     place: { kind: 'Node', nodeName, request },
@@ -104,8 +106,9 @@ function requestOfAttempt({ job, pods: [pod] }: AttemptView): Resources {
 }
 
 /** Since when it has room on a Node, or waits for it. */
-function startMsOf({ job, pods: [pod] }: AttemptView): number {
-  const time = pod?.startedTime ?? job?.createdTime ?? pod?.createdTime
+function startMsOf(attempt: AttemptView): number {
+  const [pod] = attempt.pods
+  const time = pod?.startedTime ?? allowedTime(attempt) ?? pod?.createdTime
   return time === undefined ? 0 : Date.parse(time)
 }
 
@@ -170,6 +173,8 @@ export type CandidateFacts = ClusterFacts & {
   readonly offers: readonly PoolOffer[]
   /** Its credits are held, or may be as far as anybody knows, and it was given no place yet. */
   readonly mayStart: (job: GenerationJob) => boolean
+  /** Whether Kueue decides when the job starts. */
+  readonly hasQuota: (job: GenerationJob) => boolean
 }
 
 /** The job as a candidate, if it would start now were there a place for it. */
@@ -194,10 +199,18 @@ export function viewCandidate(
     user: owner.user,
     request: requestOf(set, facts),
     model: modelRef.name,
-    pools: execution === 'Dedicated' ? [] : poolsFor(job, facts.offers),
-    execution,
+    ...wayOf(job, { ...facts, execution }),
     runningJobsMax: owner.limits?.runningJobs,
   }
+}
+
+type Way = Pick<Candidate, 'execution' | 'pools'>
+type WayFacts = Pick<CandidateFacts, 'offers' | 'hasQuota'> & Pick<Candidate, 'execution'>
+
+/** Where it may go. */
+function wayOf(job: GenerationJob, { execution, offers, hasQuota }: WayFacts): Way {
+  if (hasQuota(job)) return { execution: 'Quota', pools: [] }
+  return { execution, pools: execution === 'Dedicated' ? [] : poolsFor(job, offers) }
 }
 
 function isIdle(caches: Pick<Caches, 'jobs' | 'pods'>, job: GenerationJob): boolean {

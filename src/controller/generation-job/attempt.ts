@@ -39,8 +39,25 @@ export function currentAttemptNumber(job: GenerationJob, attempts: readonly Atte
 
 /** Whether anything of this attempt may still use GPUs. */
 export function isLive(attempt: AttemptView): boolean {
+  if (isToBeResumed(attempt)) return true
   if (attempt.pods.length > 0) return !attempt.pods.every(isPodTerminal)
   return attempt.job !== undefined && !attempt.job.finished
+}
+
+/** Pods that ended because Kueue took their place do not end the Job: it would get another one. */
+function isToBeResumed({ job }: AttemptView): boolean {
+  return job?.quota?.suspended === true && !job.finished && !job.deleting
+}
+
+/** Kueue keeps it from having a pod; one that it had may still be ending. */
+export function isHeldByQuota({ job, pods }: AttemptView): boolean {
+  const isStopped = pods.every((pod) => pod.deleting || isPodTerminal(pod))
+  return job?.quota?.suspended === true && isStopped
+}
+
+/** Since when Kubernetes may make its pod; undefined while it may not. */
+export function allowedTime({ job }: AttemptView): string | undefined {
+  return job?.quota === undefined ? job?.createdTime : job.quota.resumedTime
 }
 
 export function isUnseen({ job, pods, pooled }: AttemptView): boolean {

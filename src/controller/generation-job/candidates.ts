@@ -37,6 +37,12 @@ export class Candidates {
     this.#changed.add(key)
   }
 
+  /** What decides on the shape of every job has changed. */
+  noteAll(): void {
+    const { generationJobs } = this.#options.caches
+    for (const job of generationJobs.listIndexed(indexKeys.open)) this.note(keyOf(job))
+  }
+
   noteModel(name: string): void {
     const { generationJobs } = this.#options.caches
     for (const job of generationJobs.listIndexed(indexKeys.model(name))) this.note(keyOf(job))
@@ -59,7 +65,7 @@ export class Candidates {
 
   /** Looks again at every job that may have changed. */
   refresh(facts: CandidateFacts): void {
-    if (this.#hasOtherCluster(facts)) this.#noteAll()
+    if (this.#hasOtherCluster(facts)) this.noteAll()
     const { generationJobs } = this.#options.caches
     for (const key of this.#changed) this.#take(key, generationJobs.get(key), facts)
   }
@@ -113,10 +119,5 @@ export class Candidates {
     const before = this.#cluster
     this.#cluster = now
     return before !== now
-  }
-
-  #noteAll(): void {
-    const { generationJobs } = this.#options.caches
-    for (const job of generationJobs.listIndexed(indexKeys.open)) this.note(keyOf(job))
   }
 }

@@ -1,6 +1,7 @@
 import type { GenerationJobReason } from '../../shared/crd/conditions.ts'
 import { type GenerationJob, isPictureTask } from '../../shared/crd/generation-job.ts'
 import { findCondition } from '../conditions.ts'
+import { queueFault } from '../kueue/quota-queue.ts'
 import { ATTEMPT_NUMBER_MAX, DISRUPTIONS_MAX } from '../limits.ts'
 import {
   type AttemptOutcome,
@@ -36,6 +37,7 @@ const endChecks: readonly Check[] = [
   { name: 'cancelled', check: checkCancelled },
   { name: 'invalidInput', check: checkInvalidInput },
   { name: 'execution', check: checkExecution },
+  { name: 'quotaQueue', check: checkQuotaQueue },
   { name: 'hold', check: checkHold },
   { name: 'activeDeadline', check: checkActiveDeadline },
   { name: 'queueTimeout', check: checkQueueTimeout },
@@ -103,6 +105,13 @@ function executionFault({ spec: { execution, inputs, task } }: GenerationJob): s
   if (index < 0) return undefined
   const field = `spec.inputs[${index}].configMapRef`
   return `${field}: a pool pod cannot read ConfigMaps; use an artifact, or execution Dedicated.`
+}
+
+function checkQuotaQueue({ facts, state }: CheckInputs): Verdict | undefined {
+  const queue = facts.kueue?.queue
+  if (queue === undefined || state.kind !== 'None') return undefined
+  const message = queueFault(queue)
+  return message === undefined ? undefined : { reason: 'InvalidInput', message }
 }
 
 function checkHold({ facts }: CheckInputs): Verdict | undefined {

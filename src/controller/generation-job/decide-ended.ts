@@ -1,7 +1,7 @@
 import { findCondition, isTrue } from '../conditions.ts'
 import { RECHECK_MAX_MS, SETTLEMENT_RECHECK_MAX_MS, SETTLEMENT_RECHECK_MIN_MS } from '../limits.ts'
 import { isLive } from './attempt.ts'
-import { type Action, type Decision, nothing } from './decision.ts'
+import { type Action, type Decision, deleteAttempt, nothing } from './decision.ts'
 import type { Observed } from './observed.ts'
 import { clamp, expiryMs } from './times.ts'
 
@@ -25,7 +25,7 @@ export function decideEnded(observed: Observed): Decision {
 function deleteLiveAttempts({ attempts }: Observed): readonly Action[] {
   return attempts.filter(isLive).flatMap(({ job }): Action[] => {
     if (job === undefined || job.deleting) return []
-    return [{ kind: 'DeleteAttempt', name: job.name, uid: job.uid }]
+    return [deleteAttempt(job)]
   })
 }
 

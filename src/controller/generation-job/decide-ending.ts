@@ -40,6 +40,7 @@ export function decideEnding({ observed, state, verdict, outcome }: Ending): Dec
     }
   }
   const isSuccess = verdict.reason === 'Completed'
+  const { message } = succeeded(verdict)
   return {
     actions: [
       ...writeStatus(observed, {
@@ -48,7 +49,7 @@ export function decideEnding({ observed, state, verdict, outcome }: Ending): Dec
       }),
       {
         kind: 'RecordEvent',
-        event: { ...verdict, type: isSuccess ? 'Normal' : 'Warning' },
+        event: { ...verdict, message, type: isSuccess ? 'Normal' : 'Warning' },
       },
     ],
     outcome: verdict.reason,
@@ -64,13 +65,18 @@ function endConditions(observed: Observed, state: AttemptState, verdict: Verdict
     condition({ type: 'Admitted', status: 'False', reason: 'Ended' }),
     state.kind === 'Over' ? modelWasReady : lastKnownModel(observed),
     condition({ type: 'PodsReady', status: 'False', reason: 'Ended' }),
-    condition({
-      type: 'Succeeded',
-      status: verdict.reason === 'Completed' ? 'True' : 'False',
-      reason: verdict.reason,
-      message: verdict.message === '' ? undefined : verdict.message,
-    }),
+    succeeded(verdict),
   ]
+}
+
+/** A pod that has nothing to add leaves it to the reason's own sentence. */
+function succeeded({ reason, message }: Verdict) {
+  return condition({
+    type: 'Succeeded',
+    status: reason === 'Completed' ? 'True' : 'False',
+    reason,
+    message: message === '' ? undefined : message,
+  })
 }
 
 function lastKnownModel(observed: Observed) {

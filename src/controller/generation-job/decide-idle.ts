@@ -1,5 +1,6 @@
 import { unreachable } from '../../shared/assert.ts'
 import type { ConditionDraft } from '../conditions.ts'
+import type { QuotaQueue } from '../kueue/quota-queue.ts'
 import type { AttemptState } from './attempt.ts'
 import { recorded, slotAssignment } from './decide-live.ts'
 import type { Decision } from './decision.ts'
@@ -15,6 +16,7 @@ import {
   running,
   suspended,
 } from './job-conditions.ts'
+import { podsWithoutQuota, waitingForQuota } from './quota-conditions.ts'
 import type { JobPlace, Observed, SlotPlace } from './observed.ts'
 import { condition, keptCondition, writeStatus } from './status.ts'
 
@@ -52,7 +54,8 @@ function waitingCondition(observed: Observed): ConditionDraft {
   if (observed.job.spec.suspend) return suspended
   const kept = keptCondition(observed, 'Admitted')
   // A pause is not worth two more writes: the job is first in line again when it ends.
-  if (isBackingOff(observed.job, observed.nowMs) && kept?.status === 'True') return kept
+  const isWorthKeeping = kept?.status === 'True' || kept?.reason === 'WaitingForQuota'
+  if (isBackingOff(observed.job, observed.nowMs) && isWorthKeeping) return kept
   return queuedCondition(observed)
 }
 
@@ -69,26 +72,23 @@ function startAttempt(
       return startOnNode(observed, { number, allowCpu })
     case 'Slot':
       return startInSlot(observed, { number, slot: place.slot })
+    case 'Quota':
+      return waitForQuota(observed, { number, allowCpu, queue: place.queue })
     default:
       return unreachable(place)
   }
 }
 
 /** The Job comes first: its name tells the number again if the status cannot be written. */
-function startOnNode(
-  observed: Observed,
-  { number, allowCpu }: { readonly number: number; readonly allowCpu: boolean },
-): Decision {
-  const { job, clusterGpus } = observed
-  const models = modelSetOf(observed)
-  if (models === undefined) return { actions: [] }
-  const { gpus } = requestOf(models, { allowCpu, clusterGpus })
+function startOnNode(observed: Observed, { number, allowCpu }: NextAttempt): Decision {
+  const attempt = ownAttempt(observed, { number, allowCpu })
+  if (attempt === undefined) return { actions: [] }
   const starting = condition({ type: 'PodsReady', status: 'False', reason: 'Starting' })
   const conditions = startConditions(observed, starting)
-  const message = `Attempt ${number} starts with ${gpus} GPUs.`
+  const message = `Attempt ${number} starts with ${attempt.gpus} GPUs.`
   return {
     actions: [
-      { kind: 'CreateAttempt', job, ...models, number, gpus },
+      attempt,
       ...writeStatus(observed, {
         conditions,
         fields: { attempt: { number }, retryTime: undefined },
@@ -96,6 +96,40 @@ function startOnNode(
       recorded({ type: 'Normal', reason: 'Admitted', message }),
     ],
   }
+}
+
+/** The same with a Job that has no pod before Kueue resumes it. */
+function waitForQuota(
+  observed: Observed,
+  { queue, ...next }: NextAttempt & { readonly queue: QuotaQueue },
+): Decision {
+  const attempt = ownAttempt(observed, next)
+  if (attempt === undefined) return { actions: [] }
+  const { number } = next
+  const pods = podsWithoutQuota(number)
+  const conditions = [...startConditions(observed, pods), waitingForQuota(observed)]
+  const message = `Attempt ${number} waits in LocalQueue ${queue.localQueue}.`
+  return {
+    actions: [
+      { ...attempt, queue },
+      ...writeStatus(observed, {
+        conditions,
+        fields: { attempt: { number }, retryTime: undefined },
+      }),
+      recorded({ type: 'Normal', reason: 'WaitingForQuota', message }),
+    ],
+  }
+}
+
+type NextAttempt = { readonly number: number; readonly allowCpu: boolean }
+
+/** In a pod of its own; undefined while one of its Models is missing. */
+function ownAttempt(observed: Observed, { number, allowCpu }: NextAttempt) {
+  const { job, clusterGpus } = observed
+  const models = modelSetOf(observed)
+  if (models === undefined) return undefined
+  const { gpus } = requestOf(models, { allowCpu, clusterGpus })
+  return { kind: 'CreateAttempt', job, ...models, number, gpus } as const
 }
 
 /**
@@ -106,14 +140,16 @@ function startInSlot(
   observed: Observed,
   { number, slot }: { readonly number: number; readonly slot: SlotPlace },
 ): Decision {
-  const { pod, podName, podUID, nodeName, runner } = slot
+  const { pod, podName, podUID, nodeName, runner, instead } = slot
   const attempt = { number, pool: pod.pool, podName, podUID, nodeName, runner }
+  const given = { number, runner, podUID, pod, instead }
+  const assignment = slotAssignment(observed.job, given)
   const conditions = startConditions(observed, handedOver)
   const message = `Attempt ${number} goes to pod ${podName} of ModelPool ${pod.pool}.`
   return {
     actions: [
       ...writeStatus(observed, { conditions, fields: { attempt, retryTime: undefined } }),
-      { kind: 'Assign', assignment: slotAssignment(observed.job, { number, runner, podUID, pod }) },
+      { kind: 'Assign', assignment },
       recorded({ type: 'Normal', reason: 'Admitted', message }),
     ],
   }

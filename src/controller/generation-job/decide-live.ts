@@ -5,17 +5,17 @@ import type {
 } from '../../shared/crd/generation-job.ts'
 import type { ConditionDraft } from '../conditions.ts'
 import { isSuspending, podOf, startedTimeOf } from './attempt.ts'
-import type { Action, Decision, EventNote } from './decision.ts'
+import { type Action, type Decision, deleteAttempt, type EventNote } from './decision.ts'
 import {
-  admitted,
+  admittedCondition,
   creditsCondition,
   modelOfAttempt,
   podsCondition,
   running,
-  suspended,
 } from './job-conditions.ts'
 import type { AttemptView, Observed } from './observed.ts'
 import { jobIdOf } from './names.ts'
+import { hasLostQuota, pausedFields } from './lost-quota.ts'
 import type { SlotAssignment } from './pool-watcher.ts'
 import { writeStatus } from './status.ts'
 import { isWorthTelling } from './times.ts'
@@ -24,7 +24,7 @@ import { isWorthTelling } from './times.ts'
 export function decideLive(observed: Observed, attempt: AttemptView): Decision {
   const { job } = observed
   const conditions = liveConditions(observed, attempt)
-  const fields = attemptFields(observed, attempt)
+  const fields = { ...attemptFields(observed, attempt), ...pausedFields(observed, attempt) }
   const written = writeStatus(observed, { conditions, fields })
   if (attempt.pooled !== undefined) {
     return { actions: [...written, ...lookAfterSlot(observed, attempt)] }
@@ -32,7 +32,7 @@ export function decideLive(observed: Observed, attempt: AttemptView): Decision {
   return {
     actions: [
       ...written,
-      ...(job.spec.suspend ? endAttempt(observed, attempt) : []),
+      ...(job.spec.suspend || hasLostQuota(observed, attempt) ? endAttempt(observed, attempt) : []),
       ...(hasJustStarted(observed, fields) ? [recorded(startedNote(fields))] : []),
     ],
   }
@@ -56,7 +56,7 @@ function assignmentOf({ job }: Observed, attempt: AttemptView): SlotAssignment |
   return slotAssignment(job, { number: attempt.number, runner, podUID, pod: address })
 }
 
-type Slot = Pick<SlotAssignment, 'runner' | 'podUID' | 'pod'> & { readonly number: number }
+type Slot = Pick<SlotAssignment, 'runner' | 'podUID' | 'pod' | 'instead'> & { readonly number: number }
 
 export function slotAssignment(job: GenerationJob, { number, ...slot }: Slot): SlotAssignment {
   const { uid } = job.metadata
@@ -72,7 +72,7 @@ function hasJustStarted({ job }: Observed, { attempt }: Partial<GenerationJobSta
 export function liveConditions(observed: Observed, attempt: AttemptView): ConditionDraft[] {
   return [
     creditsCondition(observed),
-    isSuspending(observed, attempt) ? suspended : admitted,
+    admittedCondition(observed, attempt),
     modelOfAttempt(observed, attempt),
     podsCondition(observed, attempt),
     running,
@@ -138,7 +138,7 @@ export function endAttempt(observed: Observed, attempt: AttemptView): readonly A
  */
 function endStray({ job }: AttemptView): readonly Action[] {
   if (job === undefined || job.deleting) return []
-  return [{ kind: 'DeleteAttempt', name: job.name, uid: job.uid }]
+  return [deleteAttempt(job)]
 }
 
 export function recorded(event: EventNote): Action {

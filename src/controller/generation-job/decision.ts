@@ -1,6 +1,8 @@
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import type { Model } from '../../shared/crd/model.ts'
+import type { QuotaQueue } from '../kueue/quota-queue.ts'
 import type { EndReason } from './checks.ts'
+import type { AttemptJobView } from './observed.ts'
 import type { SlotAssignment } from './pool-watcher.ts'
 
 /** One idempotent step. Doing it twice, or after somebody else did it, changes nothing more. */
@@ -12,8 +14,16 @@ export type Action =
       readonly loras: readonly Model[]
       readonly number: number
       readonly gpus: number
+      /** Kueue is to let it start. */
+      readonly queue?: QuotaQueue | undefined
     }
-  | { readonly kind: 'DeleteAttempt'; readonly name: string; readonly uid: string }
+  | {
+      readonly kind: 'DeleteAttempt'
+      readonly name: string
+      readonly uid: string
+      /** Kueue looks after it. */
+      readonly hasQuota?: boolean | undefined
+    }
   | { readonly kind: 'Assign'; readonly assignment: SlotAssignment }
   | { readonly kind: 'CancelAssignment'; readonly assignment: SlotAssignment }
   | { readonly kind: 'WriteStatus'; readonly patch: object }
@@ -32,6 +42,11 @@ export type Decision = {
   readonly recheckAfterMs?: number | undefined
   /** Set by the one decision that ends the job. */
   readonly outcome?: EndReason | undefined
+}
+
+export function deleteAttempt({ name, uid, quota }: AttemptJobView): Action {
+  const deletion = { kind: 'DeleteAttempt', name, uid } as const
+  return quota === undefined ? deletion : { ...deletion, hasQuota: true }
 }
 
 export const nothing: Decision = { actions: [] }

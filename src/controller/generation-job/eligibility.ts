@@ -90,6 +90,7 @@ export function modelSetOf({ model, loras }: JobModels): ModelSet | undefined {
 /** Asks for nothing that keeps it from starting: neither suspended nor to be ended. */
 export function wantsToRun(job: GenerationJob): boolean {
   const { deletionTimestamp } = job.metadata
+  if (isTerminal(job)) return false
   return deletionTimestamp === undefined && !job.spec.cancel && !job.spec.suspend
 }
 

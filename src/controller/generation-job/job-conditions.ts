@@ -1,8 +1,9 @@
 import { type ConditionDraft, findCondition } from '../conditions.ts'
-import { type AttemptState, podOf } from './attempt.ts'
+import { type AttemptState, isHeldByQuota, isSuspending, podOf } from './attempt.ts'
 import { isReserved, type Readiness, readinessOf } from './eligibility.ts'
 import { attemptJobName } from './names.ts'
 import type { AttemptView, Observed, PodView } from './observed.ts'
+import { podsWithoutQuota, waitingForQuota } from './quota-conditions.ts'
 import { condition, keptCondition } from './status.ts'
 import { isWorthTelling, stuckMs } from './times.ts'
 
@@ -69,6 +70,16 @@ function modelMessage({ job }: Observed, found: Readiness): string | undefined {
 export const admitted = condition({ type: 'Admitted', status: 'True', reason: 'Admitted' })
 export const suspended = condition({ type: 'Admitted', status: 'False', reason: 'Suspended' })
 
+/** Of a job that has an attempt. */
+export function admittedCondition(observed: Observed, attempt: AttemptView): ConditionDraft {
+  if (isSuspending(observed, attempt)) return suspended
+  if (isHeldByQuota(attempt)) return waitingForQuota(observed)
+  const kept = keptCondition(observed, 'Admitted')
+  // Kueue had taken its place back, and nothing is left of it that could have one.
+  if (attempt.job === undefined && kept?.reason === 'WaitingForQuota') return kept
+  return admitted
+}
+
 /** Says nothing that changes while the queue moves: a queued job is written once or twice. */
 export function queuedCondition(observed: Observed): ConditionDraft {
   const type = 'Admitted'
@@ -95,6 +106,7 @@ export function podsNotRunning(observed: Observed, state: AttemptState): Conditi
 export function podsCondition(observed: Observed, attempt: AttemptView): ConditionDraft {
   const type = 'PodsReady'
   if (attempt.pooled !== undefined) return pooledCondition(observed, attempt)
+  if (isHeldByQuota(attempt)) return podsWithoutQuota(attempt.number)
   const pod = podOf(observed.job, attempt)
   if (pod?.phase === 'Running') return condition({ type, status: 'True', reason: 'Running' })
   const starting = condition({ type, status: 'False', reason: 'Starting' })

@@ -10,6 +10,8 @@ import {
   podPaths,
 } from '../../shared/domain/pod-contract.ts'
 import { apiGroupVersion, gpuResource, labels } from '../../shared/names.ts'
+import { kueueLabels } from '../kueue/names.ts'
+import type { QuotaQueue } from '../kueue/quota-queue.ts'
 import { FIRST_SEQUENCE, GRACE_SECONDS } from '../limits.ts'
 import {
   type Container,
@@ -31,6 +33,8 @@ export type AttemptPlan = {
   readonly loras: readonly Model[]
   readonly number: number
   readonly gpus: number
+  /** Made suspended: from then on only Kueue says when it runs. */
+  readonly queue?: QuotaQueue | undefined
   readonly settings: ControllerSettings
 }
 
@@ -50,7 +54,7 @@ export function attemptJob(plan: AttemptPlan): Draft<Job> {
     metadata: {
       name: attemptJobName(job.metadata.uid, number),
       namespace,
-      labels: attemptLabels(plan),
+      labels: { ...attemptLabels(plan), ...queueLabels(plan) },
       ownerReferences: [ownerReference(job)],
     },
     spec: {
@@ -58,6 +62,7 @@ export function attemptJob(plan: AttemptPlan): Draft<Job> {
       completions: 1,
       backoffLimit: 0,
       podReplacementPolicy: 'Failed',
+      ...(plan.queue === undefined ? {} : { suspend: true }),
       template: { metadata: { labels: attemptLabels(plan) }, spec: podSpec(plan) },
     },
   }
@@ -68,6 +73,15 @@ function attemptLabels({ job, number }: AttemptPlan): Record<string, string> {
     [labels.jobUid]: job.metadata.uid,
     [labels.attempt]: String(number),
     [labels.department]: job.spec.owner.department,
+  }
+}
+
+function queueLabels({ queue }: AttemptPlan): Record<string, string> {
+  if (queue === undefined) return {}
+  const { localQueue, priorityClass } = queue
+  return {
+    [kueueLabels.queue]: localQueue,
+    ...(priorityClass === undefined ? {} : { [kueueLabels.priorityClass]: priorityClass }),
   }
 }
 

@@ -8,12 +8,13 @@ import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import { jobsNamespace, labels } from '../../shared/names.ts'
 import type { ApiClient } from '../api-client.ts'
 import { type Caches, indexKeys } from '../caches.ts'
+import type { Kueue } from '../kueue/kueue.ts'
 import type { AdmissionBoard } from './admission-board.ts'
 import { attemptsOf, modelsOf } from './admission-input.ts'
 import { currentAttemptNumber } from './attempt.ts'
 import type { HoldMemory } from './hold-memory.ts'
 import { attemptJobName, jobIdOf, parseChildName } from './names.ts'
-import type { AttemptView, Facts, HoldAnswer, PooledView } from './observed.ts'
+import type { AttemptView, Facts, HoldAnswer, KueueFacts, PooledView } from './observed.ts'
 import type { PoolAssignments } from './pool-assignments.ts'
 import { openPooledAttempt, podState, viewPooled } from './pooled-view.ts'
 import {
@@ -31,11 +32,13 @@ export type ObserveParts = {
   readonly board: AdmissionBoard
   readonly holds: HoldMemory
   readonly assignments: PoolAssignments
+  readonly kueue: Kueue
   readonly clock: Clock
 }
 
 /** Gathers everything one decision needs: the caches first, then only what they cannot know. */
 export async function observe(parts: ObserveParts, job: GenerationJob): Promise<Facts> {
+  await parts.kueue.lookFor(job)
   const local = observeLocally(parts, job)
   const confirmedGone = needsConfirmation(local) && (await confirmGone(parts, local))
   const [hold, report, settlement] = await Promise.all([
@@ -48,13 +51,26 @@ export async function observe(parts: ObserveParts, job: GenerationJob): Promise<
 
 function observeLocally(parts: ObserveParts, job: GenerationJob): LocalFacts {
   const { caches, board, clock } = parts
+  const attempts = observeAttempts(parts, job)
   return {
     job,
     ...modelsOf(caches, job),
-    attempts: observeAttempts(parts, job),
+    attempts,
+    kueue: observeKueue(parts, job, attempts),
     clusterGpus: board.totalGpus(),
     nowMs: clock.nowMs(),
   }
+}
+
+/** The newest attempt is the current one. */
+function observeKueue(
+  { kueue }: ObserveParts,
+  job: GenerationJob,
+  attempts: readonly AttemptView[],
+): KueueFacts {
+  const jobUid = attempts.at(-1)?.job?.uid
+  const workload = jobUid === undefined ? undefined : kueue.workloadOf(jobUid)
+  return { isServed: kueue.isServed, queue: kueue.queueOf(job), workload }
 }
 
 /** With the one in a slot of a pool pod, which has no Job: the status alone tells of it. */

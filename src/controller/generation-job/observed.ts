@@ -3,6 +3,8 @@ import type { Model } from '../../shared/crd/model.ts'
 import type { Resources } from '../../shared/domain/admission/resources.ts'
 import type { AttemptReport, Hold, Settlement } from '../../shared/wire/internal.ts'
 import type { Answer } from '../api-client.ts'
+import type { QuotaQueue } from '../kueue/quota-queue.ts'
+import type { WorkloadView } from '../kueue/workload.ts'
 import type { PoolPodAddress } from '../pool-client.ts'
 import type { PoolAnswers } from './pool-watcher.ts'
 
@@ -15,6 +17,15 @@ export type AttemptJobView = {
   /** The Job controller has given up or is done: no pod of it will start any more. */
   readonly finished: boolean
   readonly request: Resources
+  /** Kueue decides when it may have a pod. */
+  readonly quota?: JobQuota | undefined
+}
+
+export type JobQuota = {
+  /** It may not have a pod now. */
+  readonly suspended: boolean
+  /** Since when it may; absent until the Job controller has taken notice. */
+  readonly resumedTime?: string | undefined
 }
 
 export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown'
@@ -71,12 +82,16 @@ export type SlotPlace = {
   readonly nodeName?: string | undefined
   /** The process that answers there now. */
   readonly runner: string
+  /** The model that the slot is to give up; undefined where it has the job's, or none. */
+  readonly instead?: string | undefined
 }
 
 /** Where the next attempt may start, or why it has to wait. */
 export type JobPlace =
   | { readonly kind: 'Node' }
   | { readonly kind: 'Slot'; readonly slot: SlotPlace }
+  /** In a pod of its own, as soon as a queue of Kueue lets it. */
+  | { readonly kind: 'Quota'; readonly queue: QuotaQueue }
   /** `TooLarge`: no Node there is could ever hold it. `NoPool`: no pool serves it. */
   | { readonly kind: 'Queued'; readonly cause: 'Turn' | 'TooLarge' | 'NoPool' }
 
@@ -96,9 +111,19 @@ export type Facts = {
   readonly hold?: HoldAnswer | undefined
   readonly report?: Answer<AttemptReport> | undefined
   readonly settlement?: Answer<Settlement> | undefined
+  readonly kueue?: KueueFacts | undefined
   /** GPUs the whole cluster has, also on Nodes that are down. */
   readonly clusterGpus: number
   readonly nowMs: number
+}
+
+/** What Kueue has to do with the job. */
+export type KueueFacts = {
+  readonly isServed: boolean
+  /** The queue that the next attempt would go through. */
+  readonly queue?: QuotaQueue | undefined
+  /** Of the current attempt. */
+  readonly workload?: WorkloadView | undefined
 }
 
 /** What the api said about the hold, and when it is worth asking again. */

@@ -35,7 +35,8 @@ export class PastRuns {
   /** Whatever ran the last time and does not any more has ended now. */
   note(running: readonly RunningJob[], nowMs: number): void {
     // What a cache says of the beginning is in whole seconds, and may come late.
-    const begun = running.map((run) => this.#running.get(run.uid) ?? run)
+    const used = running.filter(({ place }) => place.kind !== 'Quota')
+    const begun = used.map((run) => this.#running.get(run.uid) ?? run)
     const now = new Map(begun.map((run) => [run.uid, run]))
     const ended = [...this.#running.values()].filter(({ uid }) => !now.has(uid))
     const spells = ended.map((run) => ({ ...run, endMs: nowMs }))
@@ -47,7 +48,10 @@ export class PastRuns {
     this.#use = pruneUse(this.#use, nowMs)
   }
 
-  /** How long a job of this model takes. */
+  /**
+   * How long a job of this model takes a place, however it ends, by our own clock. Forecasts ask
+   * run-time-book.ts, which knows completed runs only, in whole seconds, by the work they did.
+   */
   expectedSeconds(model: string): number {
     return this.#meanSeconds.get(model) ?? EXPECTED_SECONDS
   }

@@ -10,7 +10,8 @@ import { attemptJobName } from './names.ts'
 /** The place of an attempt that is about to start. Who has which slot is known to the pools. */
 export type ReservedPlace =
   | { readonly kind: 'Node'; readonly request: Resources }
-  | { readonly kind: 'Slot'; readonly podUID: string }
+  | { readonly kind: 'Slot'; readonly podUID: string; readonly instead?: string | undefined }
+  | { readonly kind: 'Quota' }
 
 type Reservation = {
   readonly job: GenerationJob
@@ -61,7 +62,7 @@ export class PlaceReservations {
     return before.filter(({ job }) => this.of(job.metadata.uid) === undefined).map(({ job }) => job)
   }
 
-  /** Those that take room on Nodes. */
+  /** Those that take room on Nodes, or wait for Kueue. */
   running(): RunningJob[] {
     return [...this.#byUid.keys()].flatMap((uid) => {
       const reservation = this.of(uid)
@@ -84,16 +85,14 @@ export class PlaceReservations {
 function asRunning({ job, number, place, sinceMs }: Reservation): RunningJob[] {
   if (place.kind === 'Slot') return []
   const { owner, modelRef } = job.spec
+  const owned = {
+    uid: attemptId(job.metadata.uid, number),
+    department: owner.department,
+    user: owner.user,
+    model: modelRef.name,
+    startMs: sinceMs,
+  }
+  if (place.kind === 'Quota') return [{ ...owned, gpus: 0, place }]
   const { request } = place
-  return [
-    {
-      uid: attemptId(job.metadata.uid, number),
-      department: owner.department,
-      user: owner.user,
-      model: modelRef.name,
-      gpus: request.gpus,
-      startMs: sinceMs,
-      place: { kind: 'Node', request },
-    },
-  ]
+  return [{ ...owned, gpus: request.gpus, place: { kind: 'Node', request } }]
 }

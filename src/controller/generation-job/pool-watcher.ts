@@ -18,6 +18,8 @@ export type SlotAssignment = AttemptOfJob & {
   /** Name of the base model. */
   readonly model: string
   readonly runner: string
+  /** The model that its slot is to give up; not known any more after a restart. */
+  readonly instead?: string | undefined
   readonly podUID: string
   readonly pod: PoolPodAddress
 }
@@ -134,8 +136,8 @@ export class PoolWatcher {
 
   /** Not interrupted by a cancel: its answer says whether there is anything to cancel. */
   async #assign(): Promise<number> {
-    const { uid, attempt, jobId, model, runner, pod } = this.assignment
-    const assignment = { attempt, jobId, model, runner }
+    const { uid, attempt, jobId, model, instead, runner, pod } = this.assignment
+    const assignment = { attempt, jobId, model, instead, runner }
     const { signal } = this.#stopping
     const answer = await this.#parts.client.assign(pod, { uid, assignment, signal })
     switch (answer.kind) {

@@ -7,6 +7,7 @@ import { act, type ActParts } from './act.ts'
 import { decide } from './decide.ts'
 import type { Action, Decision } from './decision.ts'
 import { requestOf } from './eligibility.ts'
+import { invalidPatch } from './invalid.ts'
 import { observe, type ObserveParts } from './observe.ts'
 import type { Facts, Observed } from './observed.ts'
 import { openPooledAttempt } from './pooled-view.ts'
@@ -23,8 +24,16 @@ export async function reconcile(parts: ReconcileParts, key: string): Promise<Out
     return await reconcileJob(parts, job)
   } catch (error) {
     parts.board.standAside(job)
+    await tellFault(parts, job, error)
     throw error
   }
+}
+
+async function tellFault(parts: ReconcileParts, job: GenerationJob, error: unknown): Promise<void> {
+  const patch = invalidPatch(job, { error, nowMs: parts.clock.nowMs() })
+  if (patch === undefined) return
+  // What cannot be said now is said with the next try.
+  await act(parts, job, { kind: 'WriteStatus', patch }).catch(() => undefined)
 }
 
 async function reconcileJob(parts: ReconcileParts, job: GenerationJob): Promise<Outcome> {
@@ -55,12 +64,14 @@ function reservePlace(
 ): boolean {
   for (const action of actions) {
     if (action.kind === 'CreateAttempt') {
+      const { number, queue } = action
+      if (queue !== undefined) return board.reserve(job, { number, place: { kind: 'Quota' } })
       const request = requestOf(action, { allowCpu: settings.allowCpu, clusterGpus })
-      return board.reserve(job, { number: action.number, place: { kind: 'Node', request } })
+      return board.reserve(job, { number, place: { kind: 'Node', request } })
     }
     if (action.kind === 'Assign' && openPooledAttempt(job) === undefined) {
-      const { attempt: number, podUID } = action.assignment
-      return board.reserve(job, { number, place: { kind: 'Slot', podUID } })
+      const { attempt: number, podUID, instead } = action.assignment
+      return board.reserve(job, { number, place: { kind: 'Slot', podUID, instead } })
     }
   }
   return true

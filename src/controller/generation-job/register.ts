@@ -42,6 +42,7 @@ export function registerGenerationJobs({
     holds,
     pools: pools.board,
     allowCpu: parts.settings.allowCpu,
+    quotaOf: (job) => parts.kueue.queueOf(job),
     clock: parts.clock,
     wake,
     onError: (error) => onError(error, 'admission'),

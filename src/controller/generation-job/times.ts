@@ -9,7 +9,7 @@ import {
   RECHECK_MIN_MS,
   RETRY_MAX_MS,
 } from '../limits.ts'
-import { type AttemptState, podOf, startedTimeOf } from './attempt.ts'
+import { allowedTime, type AttemptState, podOf, startedTimeOf } from './attempt.ts'
 import type { AttemptView, Facts, PooledView } from './observed.ts'
 
 /** Pause after the nth failure: base × 2^(n−1), at most 6 min, as for batch/v1 Jobs. */
@@ -119,6 +119,6 @@ export function isSilent({ answers }: PooledView, nowMs: number): boolean {
 
 /** From then on a pod that still waits, or was never made, says why. */
 export function stuckMs(job: GenerationJob, attempt: AttemptView): number {
-  const created = podOf(job, attempt)?.createdTime ?? attempt.job?.createdTime
+  const created = podOf(job, attempt)?.createdTime ?? allowedTime(attempt)
   return created === undefined ? Infinity : Date.parse(created) + POD_STUCK_MS
 }

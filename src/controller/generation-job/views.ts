@@ -2,8 +2,10 @@ import type { Job, Pod } from '../../platform/kube/resources.ts'
 import type { OwnerReference } from '../../platform/kube/types.ts'
 import { type Resources, resourcesOf } from '../../shared/domain/admission/resources.ts'
 import { fetchContainerName, jobContainerName } from '../../shared/domain/pod-contract.ts'
+import { perObject } from '../per-object.ts'
 import { attemptJobName, parseChildName } from './names.ts'
-import type { AttemptJobView, AttemptView, PodPhase, PodView } from './observed.ts'
+import { kueueLabels } from '../kueue/names.ts'
+import type { AttemptJobView, AttemptView, JobQuota, PodPhase, PodView } from './observed.ts'
 
 export type Children = {
   /** uid of the GenerationJob. */
@@ -11,6 +13,11 @@ export type Children = {
   readonly jobs: readonly Job[]
   readonly pods: readonly Pod[]
 }
+
+/** Undefined for what was not made for an attempt. */
+export const childNameOf = perObject(({ metadata }: Job | Pod) => parseChildName(metadata.name))
+const attemptJobOf = perObject(viewAttemptJob)
+const podOf = perObject(viewPod)
 
 /**
  * The attempts of one GenerationJob, ascending. Only what it owns counts: names and labels can be
@@ -25,15 +32,15 @@ export function viewAttempts({ uid, jobs, pods }: Children): AttemptView[] {
   }
   for (const job of jobs) {
     const number = attemptNumberOf(job, uid)
-    if (number !== undefined) attemptOf(number).job = viewAttemptJob(job)
+    if (number !== undefined) attemptOf(number).job = attemptJobOf(job)
   }
   for (const pod of pods) {
-    const number = parseChildName(pod.metadata.name)?.attempt
+    const number = childNameOf(pod)?.attempt
     if (number === undefined) continue
     if (!isPodOf(pod, { name: attemptJobName(uid, number), uid: attempts.get(number)?.job?.uid })) {
       continue
     }
-    attemptOf(number).pods.push(viewPod(pod))
+    attemptOf(number).pods.push(podOf(pod))
   }
   return [...attempts]
     .map(([number, attempt]) => ({ number, ...attempt }))
@@ -47,7 +54,7 @@ export function controllerOf(object: {
 }
 
 function attemptNumberOf(job: Job, uid: string): number | undefined {
-  const parsed = parseChildName(job.metadata.name)
+  const parsed = childNameOf(job)
   return parsed?.uid === uid && controllerOf(job)?.uid === uid ? parsed.attempt : undefined
 }
 
@@ -71,7 +78,14 @@ function viewAttemptJob(job: Job): AttemptJobView {
       (condition) => endings.includes(condition.type) && condition.status === 'True',
     ),
     request: requestOfPod(job.spec?.template.spec),
+    quota: viewQuota(job),
   }
+}
+
+/** By the label on the Job itself: Kueue gives one to Jobs without, where it is told to. */
+function viewQuota({ metadata, spec, status }: Job): JobQuota | undefined {
+  if ((metadata.labels?.[kueueLabels.queue] ?? '') === '') return undefined
+  return { suspended: spec?.suspend === true, resumedTime: status?.startTime }
 }
 
 export function requestOfPod(spec: Pod['spec']): Resources {
@@ -101,7 +115,8 @@ function viewPod(pod: Pod): PodView {
 function viewContainer(pod: Pod): Pick<PodView, 'startedTime' | 'exitCode' | 'outOfMemory'> {
   const { running, terminated } = containerStatusOf(pod)?.state ?? {}
   return {
-    startedTime: running?.startedAt ?? terminated?.startedAt,
+    // Null where the container ended without ever having started.
+    startedTime: running?.startedAt ?? terminated?.startedAt ?? undefined,
     exitCode: terminated?.exitCode ?? failedFetchCode(pod),
     outOfMemory: terminated?.reason === 'OOMKilled',
   }

@@ -1,7 +1,13 @@
 import type { KubeClient } from '../../platform/kube/client.ts'
 import { isAlreadyExists, isNotFound } from '../../platform/kube/errors.ts'
 import type { EventRecorder } from '../../platform/kube/events.ts'
-import { applyObject, createObject, mergePatch, patchStatus } from '../../platform/kube/objects.ts'
+import {
+  applyObject,
+  createObject,
+  deleteObject,
+  mergePatch,
+  patchStatus,
+} from '../../platform/kube/objects.ts'
 import {
   deployments,
   keyOf,
@@ -40,6 +46,8 @@ export async function act(parts: PoolActParts, pool: ModelPool, action: PoolActi
       return await createKey(parts, pool)
     case 'CreateClaimTemplate':
       return await ignoreExisting(createObject(client, resourceClaimTemplates, action.template))
+    case 'DeleteClaimTemplate':
+      return await ignoreAbsent(deleteObject(client, resourceClaimTemplates, action.template))
     case 'SetDeletionCost':
       return await setDeletionCost(client, action)
     case 'ApplyDeployment':
@@ -78,6 +86,14 @@ async function ignoreExisting(creation: Promise<unknown>): Promise<void> {
   }
 }
 
+async function ignoreAbsent(change: Promise<unknown>): Promise<void> {
+  try {
+    await change
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+  }
+}
+
 /** With the pod's uid: another pod of the name is not meant. A pod that is gone needs no cost. */
 async function setDeletionCost(
   client: KubeClient,
@@ -85,11 +101,7 @@ async function setDeletionCost(
 ): Promise<void> {
   const { name, namespace, uid } = pod
   const patch = { metadata: { uid, annotations: { [annotations.podDeletionCost]: cost } } }
-  try {
-    await mergePatch(client, pods, { name, namespace, patch })
-  } catch (error) {
-    if (!isNotFound(error)) throw error
-  }
+  await ignoreAbsent(mergePatch(client, pods, { name, namespace, patch }))
 }
 
 /**

@@ -59,7 +59,13 @@ function childActions(observed: PoolObserved, { scaling, settings }: Wanted): Po
     ...(lacksAccount ? [{ kind: 'EnsureAccount' as const }] : []),
     ...(key === 'Absent' ? [{ kind: 'CreateKey' as const }] : []),
     ...scaleActions(observed, { scaling, applying }),
+    ...(isRight ? templateActions(observed) : []),
   ]
+}
+
+/** A template that no pod refers to, nor any that is still to come. */
+function templateActions({ unusedTemplates }: PoolObserved): PoolAction[] {
+  return unusedTemplates.map((template) => ({ kind: 'DeleteClaimTemplate', template }))
 }
 
 /** With models that are not as they should be, the pods that run go on as they are. */

@@ -222,7 +222,7 @@ function amountsOf(pool: ModelPool, facts: PoolFacts) {
   return { cpu: `${cpuMillis}m`, memory: String(memoryBytes) }
 }
 
-/** Templates never change, so each wish has its own; all of them go with the pool. */
+/** Templates never change, so each wish has its own; see claim-templates.ts for their end. */
 function claimTemplateOf(pool: ModelPool, gpus: GpuShape): PoolShape['claimTemplate'] {
   if (gpus.kind !== 'Claim') return undefined
   const { deviceClassName, count, selectors } = gpus.request

@@ -9,6 +9,13 @@ import type { PoolShape } from './deployment.ts'
 /** `Foreign`: an object of that name belongs to somebody else, or to a pool that is gone. */
 export type ChildState = 'Absent' | 'Own' | 'Foreign'
 
+/** A template of claims that the pool has made, and that no pod of it refers to. */
+export type UnusedTemplate = {
+  readonly name: string
+  readonly namespace: string
+  readonly uid: string
+}
+
 /** Everything one decision depends on, gathered before it is made. */
 export type PoolObserved = {
   readonly pool: ModelPool
@@ -20,6 +27,8 @@ export type PoolObserved = {
   readonly deployment:
     | { readonly state: 'Absent' | 'Foreign' }
     | { readonly state: 'Own'; readonly object: Deployment }
+  /** Empty while nothing has changed about what the pods refer to. */
+  readonly unusedTemplates: readonly UnusedTemplate[]
   readonly pods: readonly PoolPod[]
   readonly demand: PoolDemand
   readonly startupSeconds: number
@@ -35,6 +44,7 @@ export type PoolAction =
       readonly kind: 'CreateClaimTemplate'
       readonly template: NonNullable<PoolShape['claimTemplate']>
     }
+  | { readonly kind: 'DeleteClaimTemplate'; readonly template: UnusedTemplate }
   | { readonly kind: 'SetDeletionCost'; readonly pod: PoolPod; readonly cost: string }
   | { readonly kind: 'ApplyDeployment'; readonly draft: ApplyDraft<Deployment> }
   | { readonly kind: 'Scale'; readonly deployment: Deployment; readonly replicas: number }

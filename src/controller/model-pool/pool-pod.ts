@@ -2,6 +2,7 @@ import type { Pod } from '../../platform/kube/resources.ts'
 import type { Resources } from '../../shared/domain/admission/resources.ts'
 import { annotations } from '../../shared/names.ts'
 import { controllerOf, requestOfPod, waitingOf } from '../generation-job/views.ts'
+import { perObject } from '../per-object.ts'
 import { poolDeploymentName, poolNameOf } from './names.ts'
 
 /** A pod of a pool as the cache shows it. */
@@ -31,7 +32,7 @@ export const LEAVING_COST = '-1'
 export const STAYING_COST = '0'
 
 /** Undefined for a pod that has the label of a pool and was not made for its Deployment. */
-export function viewPoolPod(pod: Pod): PoolPodView | undefined {
+export const viewPoolPod = perObject((pod: Pod): PoolPodView | undefined => {
   const { metadata, spec } = pod
   const { namespace, name, uid } = metadata
   const pool = poolNameOf(metadata)
@@ -48,7 +49,7 @@ export function viewPoolPod(pod: Pod): PoolPodView | undefined {
     request: requestOfPod(spec),
     ...viewStatus(pod),
   }
-}
+})
 
 function viewStatus(
   pod: Pod,

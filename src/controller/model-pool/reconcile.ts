@@ -2,10 +2,11 @@ import type { Outcome } from '../../platform/kube/work-queue.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { ModelPool } from '../../shared/crd/model-pool.ts'
 import { labels } from '../../shared/names.ts'
-import type { Caches } from '../caches.ts'
+import { type Caches, indexKeys } from '../caches.ts'
 import type { ControllerSettings } from '../settings.ts'
 import { act, deploymentKey, type PoolActParts } from './act.ts'
 import { isOwn, readDeployment, readKeyState } from './children.ts'
+import type { ClaimTemplates } from './claim-templates.ts'
 import { decide } from './decide.ts'
 import { poolDeploymentName, type PoolKey } from './names.ts'
 import type { PoolObserved } from './observed.ts'
@@ -20,6 +21,7 @@ export type PoolReconcileParts = PoolActParts & {
   readonly clock: Clock
   /** uids of the pools whose key has been seen: Secrets are not watched. */
   readonly keysSeen: Map<PoolKey, string>
+  readonly templates: ClaimTemplates
 }
 
 /** One pass over one ModelPool. Throws when a step fails: the queue tries again, later. */
@@ -42,10 +44,14 @@ export async function reconcileModelPool(
 }
 
 /** Its children go with it, by garbage collection. */
-function forget({ board, written, keysSeen }: PoolReconcileParts, key: PoolKey): Outcome {
+function forget(
+  { board, written, keysSeen, templates }: PoolReconcileParts,
+  key: PoolKey,
+): Outcome {
   board.forget(key)
   keysSeen.delete(key)
   written.forget(key)
+  templates.forget(key)
   return { kind: 'Done' }
 }
 
@@ -61,7 +67,7 @@ function deploymentKeyInCache({ metadata }: ModelPool): string {
   return `${metadata.namespace ?? ''}/${poolDeploymentName(metadata.name)}`
 }
 
-type Children = Pick<PoolObserved, 'key' | 'deployment'>
+type Children = Pick<PoolObserved, 'key' | 'deployment' | 'unusedTemplates'>
 
 /** From the caches as far as they go; at first, and in doubt, the API server is asked. */
 async function observeChildren(
@@ -69,19 +75,24 @@ async function observeChildren(
   key: PoolKey,
   pool: ModelPool,
 ): Promise<Children> {
-  const { caches, client, board, clock, keysSeen } = parts
+  const { caches, client, board, clock, keysSeen, templates } = parts
   const cached = caches.deployments.get(deploymentKeyInCache(pool))
   const deployment =
     cached !== undefined && isOwn(cached, pool)
       ? ({ state: 'Own', object: cached } as const)
       : await readDeployment(client, pool)
+  const pods = caches.poolPods.listIndexed(indexKeys.pool(key))
+  const unusedTemplates =
+    deployment.state === 'Own'
+      ? await templates.unused({ key, pool, deployment: deployment.object, pods })
+      : []
   const { uid } = pool.metadata
   const isDoubtful = board.podsOf(key).some((pod) => isLate(pod, clock.nowMs()))
-  if (keysSeen.get(key) === uid && !isDoubtful) return { key: 'Own', deployment }
+  if (keysSeen.get(key) === uid && !isDoubtful) return { key: 'Own', deployment, unusedTemplates }
   const state = await readKeyState(client, pool)
   if (state === 'Own') keysSeen.set(key, uid)
   else keysSeen.delete(key)
-  return { key: state, deployment }
+  return { key: state, deployment, unusedTemplates }
 }
 
 function observeLocally(

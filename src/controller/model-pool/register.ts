@@ -1,12 +1,13 @@
 import type { WorkQueue, WorkQueueOptions } from '../../platform/kube/work-queue.ts'
 import { WrittenVersions } from '../generation-job/written-versions.ts'
 import type { PoolClient } from '../pool-client.ts'
+import { ClaimTemplates } from './claim-templates.ts'
 import { PoolBoard } from './pool-board.ts'
 import { type PoolStates, startPoolStates } from './pool-states.ts'
 import { type PoolReconcileParts, reconcileModelPool } from './reconcile.ts'
 
 export type PoolRegistration = {
-  readonly parts: Omit<PoolReconcileParts, 'board' | 'written' | 'keysSeen'>
+  readonly parts: Omit<PoolReconcileParts, 'board' | 'written' | 'keysSeen' | 'templates'>
   readonly poolClient: Pick<PoolClient, 'state'>
   readonly startQueue: (
     name: 'model-pool' | 'pool-pod',
@@ -42,6 +43,7 @@ export function registerModelPools({
     board,
     written: new WrittenVersions(),
     keysSeen: new Map(),
+    templates: new ClaimTemplates(parts.client),
   }
   const queue = startQueue('model-pool', async (key) => await reconcileModelPool(all, key))
   const states = startPoolStates({

@@ -5,6 +5,8 @@ export type SlotJob = {
   readonly uid: string
   readonly attempt: number
   readonly model: string
+  /** The model that its slot is to give up for it, where it was chosen with one. */
+  readonly instead?: string | undefined
 }
 
 /** Model that is warm in a free slot; null while none is. */
@@ -17,7 +19,8 @@ export function slotJobId({ uid, attempt }: Pick<SlotJob, 'uid' | 'attempt'>): s
 
 /**
  * The free slots of a pod: as it said when it was last asked, less those that were given away since
- * then. A job gets the slot that the pod will choose: a warm one first, then an empty one.
+ * then. A job gets the slot that the pod will choose: a warm one first, then an empty one, then
+ * the one that was chosen for it.
  */
 export function freeSlotsOf(
   slots: readonly SlotState[],
@@ -29,9 +32,11 @@ export function freeSlotsOf(
   return unknown.reduce<readonly FreeSlot[]>(takeSlot, idle)
 }
 
-function takeSlot(free: readonly FreeSlot[], { model }: SlotJob): readonly FreeSlot[] {
-  const chosen =
-    free.find((slot) => slot.model === model) ?? free.find((slot) => slot.model === null) ?? free[0]
+function takeSlot(free: readonly FreeSlot[], { model, instead }: SlotJob): readonly FreeSlot[] {
+  const wishes = [model, null, instead]
+  const [chosen = free[0]] = wishes.flatMap(
+    (wish) => free.find((slot) => slot.model === wish) ?? [],
+  )
   return free.filter((slot) => slot !== chosen)
 }
 

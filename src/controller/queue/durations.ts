@@ -25,11 +25,12 @@ export function openDurations({ times, workOf, nowMs }: DurationSources): Durati
   const kinds = new Map<string, Place['kind']>()
   const secondsOf = (uid: string, model: string, kind: Place['kind']): number => {
     const work = workOf(uid)
-    if (work === undefined) return Infinity
+    // Nobody knows how long a job waits for somebody else's quota.
+    if (work === undefined || kind === 'Quota') return Infinity
     return runSecondsOf(times, { model, kind, work }) ?? Infinity
   }
   const delayMs = (model: string, kind: Place['kind']): number =>
-    1000 * (startSecondsOf(times, { model, kind }) ?? 0)
+    kind === 'Quota' ? 0 : 1000 * (startSecondsOf(times, { model, kind }) ?? 0)
   return {
     runMs: (job, place) => {
       const kind = place?.kind ?? likelyKind(job)

@@ -6,6 +6,7 @@ import {
 } from '../../shared/domain/admission/run-times.ts'
 import type { ExplainedJob } from '../../shared/wire/queue.ts'
 import { findCondition, isTrue } from '../conditions.ts'
+import { allowedTime, isHeldByQuota } from '../generation-job/attempt.ts'
 import { isBackingOff, isTerminal } from '../generation-job/eligibility.ts'
 import type { AttemptView } from '../generation-job/observed.ts'
 import { openPooledAttempt } from '../generation-job/pooled-view.ts'
@@ -33,7 +34,8 @@ export function explainOutside(outside: OutsideQueue): ExplainedJob | undefined 
     ({ job: own, pods }) => own !== undefined || pods.length > 0,
   )
   if (attempt === undefined) return undefined
-  if (isRefused(attempt, nowMs)) return { ...unknown, uid, reason: 'WaitingForQuota' }
+  const isHeld = isHeldByQuota(attempt) || isRefused(attempt, nowMs)
+  if (isHeld) return { ...unknown, uid, reason: 'WaitingForQuota' }
   return { ...startingIn('Node', outside), uid, reason: 'Starting' }
 }
 
@@ -46,10 +48,10 @@ const unknown = {
 } as const
 
 /** A Job that was made long ago and has no pod. */
-function isRefused({ job, pods }: AttemptView, nowMs: number): boolean {
-  return (
-    job !== undefined && pods.length === 0 && nowMs >= Date.parse(job.createdTime) + POD_STUCK_MS
-  )
+function isRefused(attempt: AttemptView, nowMs: number): boolean {
+  const time = allowedTime(attempt)
+  const isMissing = time !== undefined && attempt.pods.length === 0
+  return isMissing && nowMs >= Date.parse(time) + POD_STUCK_MS
 }
 
 type Told = Pick<ExplainedJob, Exclude<keyof ExplainedJob, 'uid' | 'reason'>>

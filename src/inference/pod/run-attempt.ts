@@ -19,7 +19,7 @@ import { markUploaded, showPreview, startProgress, stepForward } from './task-pr
 
 export type AttemptOptions = PodResources & {
   readonly api: InternalApi
-  readonly runner: Runner
+  readonly runner: Pick<Runner, 'generate' | 'cancel'>
   readonly model: PodModel
   /** Where the ConfigMap inputs of the job lie. */
   readonly inputsFolder: string

@@ -41,7 +41,7 @@ export class Pool {
   /** Takes a job. @throws AppError as `Assignments.take` does. */
   assign(uid: string, assignment: Assignment): Assigned {
     const { runner, models } = this.#options
-    const slot = this.#chooseSlot(assignment.model)
+    const slot = this.#chooseSlot(assignment)
     const taken = this.#assignments.take(uid, assignment, {
       runner,
       draining: this.#draining,
@@ -80,10 +80,11 @@ export class Pool {
     this.#assignments.cancelAll()
   }
 
-  /** A slot that has the model warm, else any free one, which then loads it. */
-  #chooseSlot(model: string): Slot | undefined {
+  /** A slot that has the model warm, else the one that is to give up its own, else any free one. */
+  #chooseSlot({ model, instead }: Assignment): Slot | undefined {
     const free = this.#options.slots.filter((slot) => slot.isFree)
-    return free.find((slot) => slot.model === model) ?? free[0]
+    const withModel = (name: string) => free.find((slot) => slot.model === name)
+    return withModel(model) ?? (instead === undefined ? undefined : withModel(instead)) ?? free[0]
   }
 
   #start(slot: Slot, job: Job): void {

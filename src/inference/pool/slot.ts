@@ -6,6 +6,7 @@ import { type ReadManifest, readManifest } from '../models/manifest.ts'
 import { requireMemory } from '../models/memory-need.ts'
 import { loadRequest, type ModelProfile, type PodModel } from '../pod/load-model.ts'
 import type { Runner } from '../runner/parent.ts'
+import type { GenerateRequest } from '../runner/protocol.ts'
 import type { EndReason, JobRef } from './assignments.ts'
 import { slotMessageLengthMax, warmRetryMs } from './limits.ts'
 import { warmRequests } from './warm-step.ts'
@@ -13,8 +14,11 @@ import { warmRequests } from './warm-step.ts'
 /** A base model of the pool and where its pack lies. */
 export type PoolModel = { readonly name: string; readonly folder: string }
 
+/** What jobs and slots ask of a runner. */
+export type SlotRunner = Pick<Runner, 'alive' | 'childEnd' | 'load' | 'generate' | 'cancel'>
+
 export type SlotOptions = {
-  readonly runner: Runner
+  readonly runner: SlotRunner
   /** In the order in which this slot would have them. */
   readonly models: readonly PoolModel[]
   readonly profile: ModelProfile
@@ -27,7 +31,7 @@ export type SlotOptions = {
 }
 
 /** What a job gets of a slot. */
-export type Lent = { readonly runner: Runner; readonly model: PodModel }
+export type Lent = { readonly runner: SlotRunner; readonly model: PodModel }
 
 type Loaded = { readonly name: string; readonly digest: string }
 
@@ -111,7 +115,9 @@ export class Slot {
       return reason
     } finally {
       const isSameChild = runner.childEnd === this.#watched
-      this.#warm = reason === 'Completed' || (this.#warm && isSameChild)
+      // A child that lives on may still be broken for good: after a failure it has to show.
+      const isUnharmed = isSameChild && reason !== 'Failed'
+      this.#warm = reason === 'Completed' || (this.#warm && isUnharmed)
       this.#job = undefined
       this.#giveBack()
     }
@@ -198,25 +204,44 @@ export class Slot {
   }
 
   async #warmUp(model: PoolModel): Promise<void> {
-    const { runner, memoryBytes } = this.#options
+    const { memoryBytes, closed } = this.#options
     const pack = await readManifest(model.folder)
     const requests = warmRequests(pack.manifest)
     // They differ in their task only.
     requireMemory(pack.manifest, { ...requests[0], imagesPerRun: 1, loras: [] }, memoryBytes)
+    const wasLoaded = this.#has(model, pack)
     await this.#load(model, pack)
-    for (const request of requests) {
-      const outcome = await runner.generate(request, { onProgress: () => {}, onImage: () => {} })
-      assert(outcome === 'Completed', 'nobody cancels a warm step')
+    try {
+      await this.#makePictures(requests)
+    } catch (error) {
+      // Whatever is wrong with this child: it is not asked again.
+      this.#loaded = undefined
+      if (!wasLoaded || closed.aborted) throw error
+      this.#options.onError(error, `warming up the model ${model.name}, which is loaded anew`)
+      return await this.#warmUp(model)
     }
     this.#warm = true
   }
 
-  async #load({ name, folder }: PoolModel, { manifest, digest }: ReadManifest): Promise<void> {
+  async #makePictures(requests: readonly GenerateRequest[]): Promise<void> {
+    for (const request of requests) {
+      const events = { onProgress: () => {}, onImage: () => {} }
+      const outcome = await this.#options.runner.generate(request, events)
+      assert(outcome === 'Completed', 'nobody cancels a warm step')
+    }
+  }
+
+  async #load(model: PoolModel, pack: ReadManifest): Promise<void> {
+    if (this.#has(model, pack)) return
     const { runner, profile } = this.#options
-    if (this.#loaded?.name === name && this.#loaded.digest === digest && runner.alive) return
     this.#loaded = undefined
     this.#warm = false
-    await runner.load(loadRequest(folder, manifest, profile))
-    this.#loaded = { name, digest }
+    await runner.load(loadRequest(model.folder, pack.manifest, profile))
+    this.#loaded = { name: model.name, digest: pack.digest }
+  }
+
+  #has({ name }: PoolModel, { digest }: ReadManifest): boolean {
+    const isLoaded = this.#loaded?.name === name && this.#loaded.digest === digest
+    return isLoaded && this.#options.runner.alive
   }
 }

@@ -9,6 +9,7 @@ import { findProgram, isAtLeast, versionOf } from '../programs.ts'
 import type { Supervisor } from '../supervisor.ts'
 import { together } from '../together.ts'
 import { isServing, probeDatabase } from './database-probe.ts'
+import { goSettings } from './go-settings.ts'
 import { postgresVersion, startPostgres } from './postgres.ts'
 import { makePostgresRoot } from './postgres-root.ts'
 
@@ -118,6 +119,7 @@ async function startDocumentDb(
   const uri = uriOf(ports.mongodb)
   await supervisor.start({
     name: 'documentdb',
+    environment: goSettings({ durable }),
     command: plan.program,
     args: [
       `--listen=127.0.0.1:${ports.mongodb}`,

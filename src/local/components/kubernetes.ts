@@ -5,6 +5,7 @@ import { writeSecretFile } from '../files.ts'
 import { answersOk } from '../ready.ts'
 import type { Ports } from '../ports.ts'
 import type { LocalProcess, Supervisor } from '../supervisor.ts'
+import { goSettings } from './go-settings.ts'
 import { type Identities, makeIdentities } from './kubernetes-identities.ts'
 import type { CommandLine, KubernetesPrograms } from './kubernetes-programs.ts'
 
@@ -57,6 +58,7 @@ async function startEtcd(
   const client = await readClient(etcdAuthority, etcdClient)
   return supervisor.start({
     name: 'etcd',
+    environment: goSettings({ durable }),
     ...commandOf(programs.etcd, [
       `--data-dir=${join(folder, 'etcd')}`,
       `--listen-client-urls=${url}`,
@@ -78,7 +80,7 @@ async function startEtcd(
 
 async function startApiServer(
   supervisor: Supervisor,
-  { programs, ports }: KubernetesOptions,
+  { programs, ports, durable }: KubernetesOptions,
   identities: Identities,
 ): Promise<LocalProcess> {
   const { apiServer, authority, etcdClient, kubeletClient, serviceAccountKey } = identities
@@ -86,6 +88,7 @@ async function startApiServer(
   const tls = { ca: await readFile(authority) }
   return supervisor.start({
     name: 'kube-apiserver',
+    environment: goSettings({ durable }),
     ...commandOf(programs['kube-apiserver'], [
       `--etcd-servers=https://127.0.0.1:${ports.etcd}`,
       `--etcd-cafile=${identities.etcdAuthority}`,
@@ -120,12 +123,13 @@ async function startApiServer(
 
 async function startControllers(
   supervisor: Supervisor,
-  { programs, ports }: KubernetesOptions,
+  { programs, ports, durable }: KubernetesOptions,
   { authority, apiServer, serviceAccountKey, kubeconfigs }: Identities,
 ): Promise<LocalProcess> {
   const tls = { ca: await readFile(authority) }
   return supervisor.start({
     name: 'kube-controller-manager',
+    environment: goSettings({ durable }),
     ...commandOf(programs['kube-controller-manager'], [
       `--kubeconfig=${kubeconfigs.controllers}`,
       `--root-ca-file=${authority}`,
@@ -146,12 +150,13 @@ async function startControllers(
 
 async function startScheduler(
   supervisor: Supervisor,
-  { programs, ports }: KubernetesOptions,
+  { programs, ports, durable }: KubernetesOptions,
   { authority, apiServer, kubeconfigs }: Identities,
 ): Promise<LocalProcess> {
   const tls = { ca: await readFile(authority) }
   return supervisor.start({
     name: 'kube-scheduler',
+    environment: goSettings({ durable }),
     ...commandOf(programs['kube-scheduler'], [
       `--kubeconfig=${kubeconfigs.scheduler}`,
       '--bind-address=127.0.0.1',

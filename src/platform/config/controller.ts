@@ -1,5 +1,13 @@
 import { z } from 'zod'
-import { baseUrl, filePath, flag, listenAddress, logLevel, wholeNumber } from './fields.ts'
+import {
+  baseUrl,
+  filePath,
+  flag,
+  listenAddress,
+  logLevel,
+  podListenAddress,
+  wholeNumber,
+} from './fields.ts'
 import { type Environment, readConfig } from './read-config.ts'
 
 const NAME = '[A-Za-z0-9]([-A-Za-z0-9_./]{0,251}[A-Za-z0-9])?'
@@ -16,7 +24,7 @@ const labelPairs = z
   })
 
 /** Others are told the address: one that means every interface is none. */
-const reachableAddress = listenAddress.refine(({ host }) => !['0.0.0.0', '::'].includes(host), {
+const reachableAddress = podListenAddress.refine(({ host }) => !['0.0.0.0', '::'].includes(host), {
   error: 'must be an address of this machine that others reach, not all of them',
 })
 
@@ -45,6 +53,10 @@ const controllerConfigSchema = z
     ATELIER_MODEL_CACHE_BYTES: packBytes.optional(),
     ATELIER_MODEL_SCRATCH_BYTES: packBytes.prefault(String(64 * GIBIBYTE)),
     ATELIER_MODEL_ALLOW_HTTP: flag.prefault('false'),
+    ATELIER_KUEUE_LOCAL_QUEUE: z
+      .string()
+      .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, { error: 'must be the name of a LocalQueue' })
+      .optional(),
     ATELIER_RETRY_BASE_SECONDS: wholeNumber({ min: 1, max: 360 }).prefault('10'),
     ATELIER_LEADER_ELECTION: flag.prefault('true'),
     ATELIER_LEASE_SECONDS: wholeNumber({ min: 3, max: 300 }).prefault('15'),
@@ -77,6 +89,8 @@ const controllerConfigSchema = z
       scratchBytes: environment.ATELIER_MODEL_SCRATCH_BYTES,
       allowHttp: environment.ATELIER_MODEL_ALLOW_HTTP,
     },
+    /** Where Kueue is installed: the LocalQueue, in their namespace, of jobs that name none. */
+    kueueLocalQueue: environment.ATELIER_KUEUE_LOCAL_QUEUE,
     /** Pause before the first retry of a failed attempt. */
     retryBaseMs: environment.ATELIER_RETRY_BASE_SECONDS * 1000,
     /** False: this is the only controller of the cluster, and nobody asks. */

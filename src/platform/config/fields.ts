@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net'
 import { z } from 'zod'
 
 /** Where a server listens. Port 0 lets the system choose. */
@@ -14,6 +15,19 @@ export const listenAddress = z.string().transform((text, context): ListenAddress
   }
   return { host: ipv6 ?? host ?? '', port: Number(port) }
 })
+
+/**
+ * The same for `$(POD_IP):8080`, where nobody can put brackets around IPv6 addresses only: what
+ * stands before the last colon may be a bare one.
+ */
+export const podListenAddress = z
+  .string()
+  .transform((text) => {
+    const end = text.lastIndexOf(':')
+    const host = text.slice(0, Math.max(0, end))
+    return isIPv6(host) ? `[${host}]${text.slice(end)}` : text
+  })
+  .pipe(listenAddress)
 
 /** http or https address without a slash at its end. */
 export const baseUrl = z

@@ -5,7 +5,7 @@ import {
   podPaths,
   poolModelFolderVariable,
 } from '../../shared/domain/pod-contract.ts'
-import { baseUrl, filePath, listenAddress, listOf, logLevel, wholeNumber } from './fields.ts'
+import { baseUrl, filePath, listOf, logLevel, podListenAddress, wholeNumber } from './fields.ts'
 import { providerSetting } from './inference.ts'
 import { type Environment, readConfig } from './read-config.ts'
 
@@ -21,7 +21,7 @@ const names = listOf(labelName).refine((list) => list.length <= modelsMax, {
 const poolConfigSchema = z
   .looseObject({
     ATELIER_POOL: labelName,
-    ATELIER_POOL_LISTEN: listenAddress,
+    ATELIER_POOL_LISTEN: podListenAddress,
     ATELIER_POOL_KEY_FILE: filePath.default(podPaths.poolKeyFile),
     ATELIER_POOL_MODELS: names.refine((list) => list.length > 0, { error: 'names no model' }),
     ATELIER_POOL_LORAS: names,

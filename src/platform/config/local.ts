@@ -11,6 +11,7 @@ const localConfigSchema = z
     REDIS_URL: z.string().optional(),
     ATELIER_PORT_BASE: wholeNumber({ min: 1024, max: 65_000 }).prefault('8080'),
     ATELIER_TEST_ENVIRONMENT: z.string().optional(),
+    ATELIER_TEST_SEED: wholeNumber({ min: 0, max: 2 ** 31 - 1 }).optional(),
     PATH: z.string().default(''),
   })
   .transform((environment) => ({
@@ -24,6 +25,8 @@ const localConfigSchema = z
     portBase: environment.ATELIER_PORT_BASE,
     /** JSON file with the addresses of running parts that tests use instead of their own. */
     testEnvironmentFile: environment.ATELIER_TEST_ENVIRONMENT,
+    /** Of everything random in tests; absent: drawn anew. */
+    testSeed: environment.ATELIER_TEST_SEED,
     /** Folders to look for programs in, in order. */
     programFolders: environment.PATH.split(':').filter((folder) => folder !== ''),
   }))

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import type { Clock } from '../../shared/clock.ts'
 import { systemClock } from '../clock/system-clock.ts'
 import { readInClusterAddress } from '../config/in-cluster.ts'
 import { AppError } from '../../shared/errors.ts'
 import { execTokenSource } from './exec-credential.ts'
 import { type KubeAccess, readKubeconfig } from './kubeconfig.ts'
+import { openTokenFile } from './token-file.ts'
 
 /** How to reach the API server and prove who we are. */
 export type Credentials = {
@@ -77,18 +77,20 @@ function tlsOf(access: KubeAccess): TlsOptions {
 
 function tokenSource(access: KubeAccess, clock: Clock): () => Promise<string | undefined> {
   const { tokenFile, token, exec } = access
-  // Projected tokens are replaced on disk before they expire, so the file is read each time.
-  if (tokenFile !== undefined) return async () => await readTokenFile(tokenFile)
+  if (tokenFile !== undefined) return fileTokenSource(tokenFile)
   if (token !== undefined) return async () => token
   if (exec !== undefined) return execTokenSource(exec, clock)
   return async () => undefined
 }
 
-async function readTokenFile(file: string): Promise<string> {
-  try {
-    return (await readFile(file, 'utf8')).trim()
-  } catch (cause) {
-    const message = `the token file ${file} of the kubeconfig cannot be read`
-    throw new AppError('platform.misconfigured', message, { cause })
+function fileTokenSource(file: string): () => Promise<string> {
+  const read = openTokenFile(file)
+  return async () => {
+    try {
+      return await read()
+    } catch (cause) {
+      const message = `the token file ${file} of the kubeconfig cannot be read`
+      throw new AppError('platform.misconfigured', message, { cause })
+    }
   }
 }

@@ -46,6 +46,8 @@ export type ListWatchLimits = {
   readonly listTimeoutMs: number
   readonly silenceMs: number
   readonly watchSecondsMin: number
+  /** The next list comes after at most this long and one watch. */
+  readonly relistMs: number
   readonly pageSize: number
 }
 
@@ -56,6 +58,9 @@ const DEFAULT_LIMITS: ListWatchLimits = {
   // no bookmarks at all, others one every 60 s and one 2 s before the end (measured on 1.35).
   watchSecondsMin: 30,
   silenceMs: 55_000,
+  // With the longest watch less than the five minutes after which whatever a watch did not tell
+  // is found at the latest: an event that was lost on the way, or a kind that cannot be watched.
+  relistMs: 240_000,
   pageSize: PAGE_SIZE,
 }
 
@@ -89,6 +94,7 @@ class Loop<T extends KubeObject> {
   readonly #finished: Promise<void>
   /** Where the next watch begins; undefined when the cache must be listed anew. */
   #position: string | undefined
+  #relistAtMs = Infinity
   #newest = 0n
   #staleLists = 0
   #paged = true
@@ -127,10 +133,16 @@ class Loop<T extends KubeObject> {
       if (this.#signal.aborted) break
       if (error !== undefined) this.#report(error)
       refusedWatches = watching && pacing.isRefusal(error) ? refusedWatches + 1 : 0
-      if (isGone(error) || refusedWatches >= REFUSED_WATCHES_MAX) this.#position = undefined
+      const isDoubtful = isGone(error) || refusedWatches >= REFUSED_WATCHES_MAX
+      this.#keepPosition(!isDoubtful)
       if (watching || error !== undefined) await sleep(pacing.end(error), this.#signal)
     }
     this.synced.reject(this.#signal.reason)
+  }
+
+  #keepPosition(isGood: boolean): void {
+    const isListDue = this.#options.clock.nowMs() >= this.#relistAtMs
+    if (!isGood || isListDue) this.#position = undefined
   }
 
   #drawWatchSeconds(): number {
@@ -147,6 +159,9 @@ class Loop<T extends KubeObject> {
     const acceptOlder = this.#checkAge(metadata.resourceVersion)
     this.#newest = BigInt(metadata.resourceVersion)
     this.#position = metadata.resourceVersion
+    const { clock, random } = this.#options
+    // Kinds and processes that began together do not list together again.
+    this.#relistAtMs = clock.nowMs() + this.#limits.relistMs * (1 - random() / 4)
     for (const change of this.#store.replace(items, { acceptOlder })) this.#announce(change)
     this.isSynced = true
     this.synced.resolve()

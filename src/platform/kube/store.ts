@@ -15,7 +15,8 @@ export type Change<T> = { readonly before: T | undefined; readonly after: T | un
 /** Newest known version of each object of one kind. Its list-watch is the only writer. */
 export class Store<T extends KubeObject> {
   readonly #objects = new Map<string, T>()
-  readonly #index = new Map<string, Set<string>>()
+  /** By indexed value, then by key. */
+  readonly #index = new Map<string, Map<string, T>>()
   readonly #indexBy: (object: T) => readonly string[]
 
   constructor(indexBy: (object: T) => readonly string[]) {
@@ -42,7 +43,7 @@ export class Store<T extends KubeObject> {
     const after = freeze(withoutManagedFields(object))
     this.#unindex(key, before)
     this.#objects.set(key, after)
-    for (const value of this.#indexBy(after)) this.#keysIndexed(value).add(key)
+    for (const value of this.#indexBy(after)) this.#indexed(value).set(key, after)
     return { before, after }
   }
 
@@ -78,24 +79,23 @@ export class Store<T extends KubeObject> {
   }
 
   #listIndexed(value: string): readonly T[] {
-    const keys = this.#index.get(value) ?? []
-    return [...keys].flatMap((key) => this.#objects.get(key) ?? [])
+    return [...(this.#index.get(value)?.values() ?? [])]
   }
 
-  #keysIndexed(value: string): Set<string> {
+  #indexed(value: string): Map<string, T> {
     const known = this.#index.get(value)
     if (known !== undefined) return known
-    const keys = new Set<string>()
-    this.#index.set(value, keys)
-    return keys
+    const objects = new Map<string, T>()
+    this.#index.set(value, objects)
+    return objects
   }
 
   #unindex(key: string, object: T | undefined): void {
     if (object === undefined) return
     for (const value of this.#indexBy(object)) {
-      const keys = this.#index.get(value)
-      keys?.delete(key)
-      if (keys?.size === 0) this.#index.delete(value)
+      const objects = this.#index.get(value)
+      objects?.delete(key)
+      if (objects?.size === 0) this.#index.delete(value)
     }
   }
 }

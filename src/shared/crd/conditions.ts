@@ -13,7 +13,9 @@ export const generationJobReasons = {
   Admitted: {
     Admitted: 'The job has its place and an attempt may start.',
     Queued: 'The job waits for its turn or for GPUs.',
+    WaitingForQuota: 'Kueue has not admitted the job.',
     Suspended: 'spec.suspend is true.',
+    Invalid: 'The controller cannot work on this object.',
     Ended: 'The job has ended.',
   },
   ModelReady: {
@@ -69,7 +71,7 @@ export const modelPoolReasons = {
     Stopped: 'No pod is wanted, so jobs wait or run in pods of their own.',
     ModelNotFound: 'No Model has a name in spec.models.',
     ModelNotReady: 'A Model in spec.models is not Ready.',
-    DeliveryUnsupported: 'This release does not serve the delivery type of a Model in spec.models.',
+    DeliveryUnsupported: 'The controller is not set up for the address of a Model in spec.models.',
     NotVisible: 'A Model in spec.models is not visible to the department of the namespace.',
     NoBaseModel: 'spec.models names LoRAs only.',
     NoMatchingGpu: 'No Node has GPUs of the kind in spec.gpu.',

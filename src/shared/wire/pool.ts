@@ -40,6 +40,8 @@ export const assignment = z.strictObject({
   runner: runnerId,
   /** The base model, which decides the slot. */
   model: labelName,
+  /** The model to give up when none of the free slots has the job's: it is missed least. */
+  instead: labelName.optional(),
 })
 export type Assignment = z.infer<typeof assignment>
 

@@ -15,7 +15,8 @@ export const pendingReasons = {
   NoMatchingGpu: 'No Node could ever hold it, and no pool serves it.',
   ModelLoading: 'A pool pod is loading its model, or its own pod is fetching it.',
   PoolScalingUp: 'A pool that serves it is getting more pods.',
-  WaitingForQuota: 'Kubernetes makes no pod for it, above all because of a ResourceQuota.',
+  WaitingForQuota:
+    'Kueue has not admitted it, or Kubernetes makes no pod because of a ResourceQuota.',
   Starting: 'It has its place, and its pod is on the way.',
   Unknown: 'The controller has not said, or does not answer.',
 } as const

@@ -29,7 +29,10 @@ export const liveReasons = [
   'NoMatchingGpu',
   'ModelLoading',
   'PoolScalingUp',
-  /** It has its place, but Kubernetes makes no pod: above all because of a ResourceQuota. */
+  /**
+   * It has its place, but Kueue has not admitted it, or Kubernetes makes no pod: above all because
+   * of a ResourceQuota.
+   */
   'WaitingForQuota',
   /** It has its place, and its pod is on the way. */
   'Starting',

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { isNotFound } from '../../../src/platform/kube/errors.ts'
-import { deleteObject, listObjects } from '../../../src/platform/kube/objects.ts'
-import { generationJobs, pods } from '../../../src/platform/kube/resources.ts'
+import { listObjects } from '../../../src/platform/kube/objects.ts'
+import { pods } from '../../../src/platform/kube/resources.ts'
 import { eventually } from '../../support/eventually.ts'
 import { completes, conditionOf, output, runs, until } from './scene.ts'
 import { createWorld, type World, type WorldOptions } from './world.ts'
@@ -45,17 +45,6 @@ describe('cancel', () => {
     expect(job.status?.outputs).toEqual([output])
     expect(job.status?.summary).toBe('1/4')
     await eventually(async () => {
-      expect(await world.attemptNames()).toEqual([])
-    })
-  })
-
-  it('of a deleted job leaves nothing behind', async () => {
-    await startWorld({ behaviour: () => runs })
-    await world.createJob()
-    await until(world, { type: 'PodsReady', is: 'True/Running' })
-    await deleteObject(world.admin, generationJobs, { name: 'job', namespace: world.namespace })
-    await eventually(async () => {
-      expect(await livePods()).toBe(0)
       expect(await world.attemptNames()).toEqual([])
     })
   })

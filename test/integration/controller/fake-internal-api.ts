@@ -26,6 +26,8 @@ export type FakeInternalApi = {
   readonly setSettlement: (jobId: string, state: Settlement['state']) => void
   /** While down it answers 503 to everything. */
   readonly setDown: (down: boolean) => void
+  /** Jobs that were given a hold. */
+  readonly held: ReadonlySet<string>
   /** Requests so far, such as `PUT /internal/v1/jobs/x/hold`. */
   readonly requests: readonly string[]
   readonly close: () => Promise<void>
@@ -43,6 +45,7 @@ class State {
   readonly holds = new Map<string, Hold>()
   readonly reports = new Map<string, AttemptReport>()
   readonly settlements = new Map<string, Settlement>()
+  readonly held = new Set<string>()
   readonly requests: string[] = []
   isDown = false
   /** Of attempts that have none of their own. */
@@ -73,6 +76,7 @@ export async function startFakeInternalApi(otherwise?: Report): Promise<FakeInte
     setDown: (down) => {
       state.isDown = down
     },
+    held: state.held,
     requests: state.requests,
     close: async () => {
       await new Promise<void>((resolve) => {
@@ -126,7 +130,9 @@ type Asked = { readonly jobId: string; readonly attempt: string; readonly body: 
 
 function answerHold(state: State, { jobId, body }: Asked): Hold {
   holdRequest.parse(JSON.parse(body))
-  return state.holds.get(jobId) ?? held
+  const given = state.holds.get(jobId) ?? held
+  if (given.state === 'Held') state.held.add(jobId)
+  return given
 }
 
 function answerReport(state: State, { jobId, attempt }: Asked): AttemptReport {

@@ -80,6 +80,13 @@ export class FakePoolPod {
     return this.#options.name
   }
 
+  /** Attempts that have a slot now, such as `<uid>/1`. */
+  running(): readonly string[] {
+    return [...this.#runs]
+      .filter(([, { answer }]) => answer.state === 'Running')
+      .map(([uid, { attempt }]) => `${uid}/${attempt}`)
+  }
+
   async listen(ip: string): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject)

@@ -14,6 +14,10 @@ export type FakePoolPods = {
   readonly ready: () => readonly FakePoolPod[]
   /** What the pods do with a job, by its name. */
   readonly behave: (job: string, behaviour: RunBehaviour) => void
+  /** Attempts that were begun, such as `job/1`, on all pods there were. */
+  readonly begun: () => readonly string[]
+  /** Attempts that have a slot now. */
+  readonly running: () => readonly string[]
   /** What must never happen, of all pods there were. */
   readonly violations: () => readonly string[]
   /** As when its Node is lost. */
@@ -45,6 +49,8 @@ export function startFakePoolPods(options: FakePoolPodsOptions): FakePoolPods {
   return {
     ready: () => [...running.values()],
     behave: (job, behaviour) => behaviours.set(job, behaviour),
+    begun: () => all.flatMap((pod) => pod.begun),
+    running: () => [...running.values()].flatMap((pod) => pod.running()),
     violations: () => all.flatMap((pod) => pod.violations),
     kill: async (pod) => {
       running.delete(pod.uid)

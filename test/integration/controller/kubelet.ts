@@ -15,6 +15,8 @@ export type Behaviour = {
   readonly exit?: { readonly code: number; readonly report?: Report; readonly reason?: string }
   /** What it reports when it is stopped. */
   readonly stopReport?: Report
+  /** Its Node is frozen: nobody looks after it, not even when it is deleted. */
+  readonly isFrozen?: boolean
 }
 
 export type KubeletOptions = {
@@ -66,10 +68,17 @@ async function ignoreGone(work: Promise<void>): Promise<void> {
 
 async function step(options: KubeletOptions, pod: Pod): Promise<void> {
   if (pod.spec?.nodeName === undefined) return
+  const { attempt, uid } = identityOf(pod)
+  const job = await jobOf(options, uid)
+  const behaviour = options.behaviour(attempt, job?.metadata.name ?? '')
+  if (behaviour.isFrozen === true) return
   if (pod.metadata.deletionTimestamp !== undefined) return await stopPod(options, pod)
-  const job = await jobOf(options, identityOf(pod).uid)
-  if (job === undefined) return
-  const behaviour = options.behaviour(identityOf(pod).attempt, job.metadata.name)
+  if (job !== undefined) await advancePod(options, pod, { job, behaviour })
+}
+
+type Advance = { readonly job: GenerationJob; readonly behaviour: Behaviour }
+
+async function advancePod(options: KubeletOptions, pod: Pod, { job, behaviour }: Advance) {
   const phase = pod.status?.phase
   if (phase === 'Pending') return await startPod(options, pod, behaviour)
   if (phase === 'Running') await endPod(options, pod, { job, exit: behaviour.exit })
@@ -144,7 +153,8 @@ function terminated(pod: Pod, exitCode: number, reason?: string) {
   return {
     exitCode,
     reason: reason ?? (exitCode === 0 ? 'Completed' : 'Error'),
-    startedAt: running?.startedAt ?? now(),
+    // A container that never ran has none.
+    startedAt: running?.startedAt,
     finishedAt: now(),
   }
 }

@@ -135,6 +135,7 @@ describe('a job that cannot start yet', () => {
   })
 })
 
+// How containers can end is in test/fault/nothing-lost/pods.ts, scenario 21.
 describe('a job whose pod fails', () => {
   it('is tried again and then succeeds', async () => {
     await startWorld({ behaviour: (attempt) => (attempt === 1 ? fails : completes) })
@@ -142,39 +143,6 @@ describe('a job whose pod fails', () => {
     const job = await until(world, { type: 'Succeeded', is: 'True/Completed' })
     expect(job.status).toMatchObject({ failedAttempts: 1, attempt: { number: 2 } })
     expect(await world.attemptNames()).toEqual([`gj-${metadata.uid}-a1`, `gj-${metadata.uid}-a2`])
-  })
-
-  it('ends when its back-off limit is exceeded', async () => {
-    await startWorld({ behaviour: () => fails })
-    await world.createJob({ backoffLimit: 1 })
-    const job = await until(world, { type: 'Succeeded', is: 'False/BackoffLimitExceeded' })
-    expect(job.status).toMatchObject({ failedAttempts: 1, attempt: { number: 2 } })
-    expect(messageOf(job, 'Succeeded')).toContain('the pod says Failed')
-    expect(await world.attemptNames()).toHaveLength(2)
-  })
-
-  it('is not tried again after the exit code for invalid input', async () => {
-    await startWorld({ behaviour: () => ({ exit: { code: 20 } }) })
-    await world.createJob()
-    await until(world, { type: 'Succeeded', is: 'False/InvalidInput' })
-    expect(await world.attemptNames()).toHaveLength(1)
-  })
-
-  it('does not count a kill from outside against its back-off limit', async () => {
-    await startWorld({
-      behaviour: (attempt) => (attempt <= 2 ? { exit: { code: 137 } } : completes),
-    })
-    await world.createJob({ backoffLimit: 0 })
-    const job = await until(world, { type: 'Succeeded', is: 'True/Completed' })
-    expect(job.status).toMatchObject({ disruptedAttempts: 2, attempt: { number: 3 } })
-    expect(job.status?.failedAttempts).toBeUndefined()
-  })
-
-  it('counts running out of memory, although it looks like a kill', async () => {
-    await startWorld({ behaviour: () => ({ exit: { code: 137, reason: 'OOMKilled' } }) })
-    await world.createJob({ backoffLimit: 0 })
-    const job = await until(world, { type: 'Succeeded', is: 'False/BackoffLimitExceeded' })
-    expect(messageOf(job, 'Succeeded')).toContain('memory')
   })
 
   it('never takes the report of an older attempt for its own', async () => {

@@ -12,6 +12,7 @@ import {
   events,
   models,
   nodes,
+  pods,
   resourceClaimTemplates,
   secrets,
   serviceAccounts,
@@ -174,7 +175,9 @@ describe.concurrent('what a ModelPool needs', () => {
     })
     await pool.until('False/ScalingUp')
     const { admin, namespace } = world
-    const [template, ...others] = await listObjects(admin, resourceClaimTemplates, { namespace })
+    const labelSelector = 'atelier.dev/pool=claims'
+    const found = await listObjects(admin, resourceClaimTemplates, { namespace, labelSelector })
+    const [template, ...others] = found
     expect(others).toEqual([])
     expect(template?.spec.spec.devices?.requests?.[0]?.exactly).toMatchObject({
       deviceClassName: 'mig.nvidia.com',
@@ -184,6 +187,31 @@ describe.concurrent('what a ModelPool needs', () => {
     expect(pod?.spec?.resourceClaims).toEqual([
       { name: 'gpus', resourceClaimTemplateName: template?.metadata.name },
     ])
+  })
+
+  it('leave no template of claims behind that no pod refers to', async () => {
+    const pool = poolScene(world, 'other-claims')
+    await pool.create({ minReplicas: 1, gpu: { count: 1, sharing: 'Exclusive', api: 'DRA' } })
+    const { admin, namespace } = world
+    const counts = async () => {
+      const labelSelector = 'atelier.dev/pool=other-claims'
+      const all = await listObjects(admin, resourceClaimTemplates, { namespace, labelSelector })
+      return new Set(all.map(({ spec }) => spec.spec.devices?.requests?.[0]?.exactly?.count))
+    }
+    const [old] = await pool.untilPods(1)
+    const name = old?.metadata.name ?? ''
+    const keep = (finalizers: readonly string[] | null) =>
+      mergePatch(admin, pods, { name, namespace, patch: { metadata: { finalizers } } })
+    await keep(['test.atelier.dev/stays'])
+    await pool.patch({ spec: { gpu: { count: 2 } } })
+    await eventually(async () => {
+      const [next] = await pool.untilPods(1)
+      expect(next?.metadata.name).not.toBe(name)
+    })
+    // The old pod is on its way out, but there.
+    expect(await counts()).toEqual(new Set([1, 2]))
+    await keep(null)
+    await eventually(async () => expect(await counts()).toEqual(new Set([2])))
   })
 })
 

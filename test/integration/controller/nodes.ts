@@ -8,6 +8,8 @@ import { eventually } from '../../support/eventually.ts'
 export type TestNode = {
   readonly name: string
   readonly setReady: (ready: boolean) => Promise<void>
+  /** No word comes from it any more. */
+  readonly freeze: () => void
   readonly remove: () => Promise<void>
 }
 
@@ -43,6 +45,7 @@ export async function createNode(client: KubeClient, options: TestNodeOptions): 
       isReady = ready
       await report()
     },
+    freeze: () => clearInterval(timer),
     remove: async () => {
       clearInterval(timer)
       await deleteObject(client, nodes, { name }).catch((error: unknown) => {

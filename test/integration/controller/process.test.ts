@@ -53,9 +53,10 @@ describe('the controller process', () => {
     const body = await eventually(async () => {
       const metrics = await get('/metrics')
       expect(metrics.body).toMatch(/^atelier_controller_leading\{.*\} 1$/m)
+      // Its queues exist a moment later: whoever comes to lead lists everything anew before.
+      expect(metrics.body).toMatch(/^atelier_queue_depth\{queue="generation-job".*\} 0$/m)
       return metrics.body
     })
-    expect(body).toMatch(/^atelier_queue_depth\{queue="generation-job".*\} 0$/m)
     expect(body).toMatch(/^atelier_gpus\{state="total".*\} 0$/m)
     expect(body).toMatch(/^atelier_kube_requests_total\{verb="list",resource="generationjobs"/m)
     expect(body).toContain('atelier_reconcile_duration_seconds')

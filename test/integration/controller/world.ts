@@ -5,10 +5,15 @@ import path from 'node:path'
 import { parse, stringify } from 'yaml'
 import { z } from 'zod'
 import { openApiClient } from '../../../src/controller/api-client.ts'
-import { type Controller, startController } from '../../../src/controller/manager.ts'
+import {
+  type Controller,
+  type ControllerOptions,
+  startController,
+} from '../../../src/controller/manager.ts'
 import { createControllerMetrics } from '../../../src/controller/metrics.ts'
 import { systemClock } from '../../../src/platform/clock/system-clock.ts'
 import { type KubeClient, openKubeClient } from '../../../src/platform/kube/client.ts'
+import { isNotFound } from '../../../src/platform/kube/errors.ts'
 import {
   createObject,
   deleteObject,
@@ -54,7 +59,14 @@ export type World = {
   readonly namespace: string
   readonly model: string
   readonly nodes: readonly TestNode[]
-  readonly startController: (through?: (client: KubeClient) => KubeClient) => Promise<Controller>
+  /** What its controllers wrote, such as `PATCH /apis/…`, but no Events. */
+  readonly writes: readonly string[]
+  readonly startController: (
+    through?: (client: KubeClient) => KubeClient,
+    options?: Partial<ControllerOptions>,
+  ) => Promise<Controller>
+  /** What a controller needs that is a process, or that reaches the API server another way. */
+  readonly files: () => Promise<ControllerFiles>
   readonly createJob: (spec?: Partial<GenerationJobSpec>, name?: string) => Promise<GenerationJob>
   readonly patchSpec: (name: string, spec: Partial<GenerationJobSpec>) => Promise<void>
   readonly getJob: (name: string) => Promise<GenerationJob>
@@ -84,7 +96,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   )
   const behaviour = options.behaviour ?? (() => ({}))
   const kubelet = startKubelet({ client: admin, api, namespace: name, behaviour })
-  const shared = { admin, api, folder, name, id, allowCpu: options.allowCpu ?? false }
+  const writes: string[] = []
+  const allowCpu = options.allowCpu ?? false
+  const shared = { admin, api, folder, name, id, allowCpu, writes }
   const controllers: Promise<Controller>[] = []
   let isClosed = false
   return {
@@ -93,9 +107,11 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     namespace: name,
     model: name,
     nodes,
-    startController: async (through) => {
+    writes,
+    files: async () => await controllerFiles(shared),
+    startController: async (through = (client) => client, over = {}) => {
       if (isClosed) throw new Error('the world is closed')
-      const controller = start(shared, through ?? ((client) => client))
+      const controller = start(shared, through, over)
       controllers.push(controller)
       return await controller
     },
@@ -115,6 +131,7 @@ type Shared = {
   readonly name: string
   readonly id: string
   readonly allowCpu: boolean
+  readonly writes: string[]
 }
 
 type Owned = { readonly kubelet: Kubelet; readonly nodes: readonly TestNode[] }
@@ -122,7 +139,10 @@ type Owned = { readonly kubelet: Kubelet; readonly nodes: readonly TestNode[] }
 async function cleanUp({ admin, api, folder, name }: Shared, { kubelet, nodes }: Owned) {
   await kubelet.stop()
   await deleteObject(admin, models, { name })
-  await deleteObject(admin, namespaces, { name })
+  // A test may have deleted it.
+  await deleteObject(admin, namespaces, { name }).catch((error: unknown) => {
+    if (!isNotFound(error)) throw error
+  })
   await Promise.all(nodes.map(async (node) => await node.remove()))
   await api.close()
   await rm(folder, { recursive: true })
@@ -131,19 +151,17 @@ async function cleanUp({ admin, api, folder, name }: Shared, { kubelet, nodes }:
 
 /** A controller with the rights of its own service account, and nothing more. */
 async function start(
-  { admin, api, folder, name, id, allowCpu }: Shared,
+  shared: Shared,
   through: (client: KubeClient) => KubeClient,
+  over: Partial<ControllerOptions>,
 ): Promise<Controller> {
-  const tokenFile = path.join(folder, 'token')
-  await writeFile(tokenFile, api.token)
-  const client = openKubeClient({
-    kubeconfigPath: await controllerKubeconfig(admin, folder),
-    userAgent: 'atelier-controller',
-  })
+  const { api, name, id, allowCpu, writes } = shared
+  const { kubeconfigPath, tokenFile } = await controllerFiles(shared)
+  const client = openKubeClient({ kubeconfigPath, userAgent: 'atelier-controller' })
   const stopping = new AbortController()
   const { signal } = stopping
   const controller = startController({
-    client: through(client),
+    client: noting(through(client), writes),
     api: openApiClient({ baseUrl: api.url, tokenFile, timeoutMs: 5000, signal }),
     settings: {
       inferenceImage: 'atelier.dev/inference:test',
@@ -159,6 +177,7 @@ async function start(
     random: Math.random,
     randomBytes,
     onError: () => undefined,
+    ...over,
   })
   await controller.started()
   return {
@@ -167,6 +186,26 @@ async function start(
       stopping.abort()
       await controller.stop()
       await client.close()
+    },
+  }
+}
+
+export type ControllerFiles = { readonly kubeconfigPath: string; readonly tokenFile: string }
+
+async function controllerFiles({ admin, api, folder }: Shared): Promise<ControllerFiles> {
+  const tokenFile = path.join(folder, 'token')
+  await writeFile(tokenFile, api.token)
+  return { tokenFile, kubeconfigPath: await controllerKubeconfig(admin, folder) }
+}
+
+/** The same client; every write through it is noted, but no Event. */
+function noting(client: KubeClient, writes: string[]): KubeClient {
+  return {
+    ...client,
+    request: async (asked) => {
+      const { method, path: place } = asked
+      if (method !== 'GET' && !place.includes('/events')) writes.push(`${method} ${place}`)
+      return await client.request(asked)
     },
   }
 }

@@ -176,4 +176,15 @@ describe('claim templates: the controller', () => {
       message: expect.stringContaining(field),
     })
   })
+
+  it.each([
+    ['those of pools', 200, () => claimTemplate({ name: `pool-${pool}-old` })],
+    ['none of others', 403, () => claimTemplate({ name: 'web-gpus', owners: [] })],
+  ] as const)('deletes %s', async (_what, wanted, body) => {
+    await fixture.store('resourceclaimtemplates', body())
+    const { name } = body().metadata
+    const deletion = { method: 'DELETE', query: { dryRun: 'All' }, as: controller } as const
+    const { status } = await fixture.call('resourceclaimtemplates', deletion, name)
+    expect(status).toBe(wanted)
+  })
 })

@@ -59,7 +59,15 @@ async function everyAction(): Promise<string[]> {
   return [...new Set([...lists.flat(), ...dangerous])].toSorted()
 }
 
+/** Of Kueue, which this cluster need not serve. */
+const workloads = actions(
+  'get list watch create update patch delete',
+  'workloads.kueue.x-k8s.io',
+  'workloads/status.kueue.x-k8s.io',
+)
+
 const dangerous = [
+  ...workloads,
   'escalate clusterroles.rbac.authorization.k8s.io',
   'bind clusterroles.rbac.authorization.k8s.io',
   'escalate roles.rbac.authorization.k8s.io',
@@ -147,8 +155,9 @@ const controllerActions = [
     'modelpools/status.atelier.dev',
   ),
   ...actions('get list watch create delete', 'jobs.batch'),
+  ...actions('get list watch', 'workloads.kueue.x-k8s.io'),
   ...actions('get list watch create patch', 'deployments.apps'),
-  'create resourceclaimtemplates.resource.k8s.io',
+  ...actions('list create delete', 'resourceclaimtemplates.resource.k8s.io'),
   ...actions('create patch', 'secrets'),
   ...actions('get list watch patch', 'pods'),
   ...actions('get list watch', 'nodes', 'namespaces'),

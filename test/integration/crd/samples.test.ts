@@ -75,7 +75,7 @@ describe('samples', () => {
     const department = await kubectl('get', 'atdept', 'assembly', '--no-headers')
     expect(department).toMatch(/^assembly +100 +atelier-jobs /)
     const pool = await kubectl('get', 'atpool', 'demo', '-n=atelier-jobs', '--no-headers')
-    expect(pool).toMatch(/^demo +\[\{"name":"demo"\}\] +0 +2 /)
+    expect(pool).toMatch(/^demo +\[\{"name":"demo"\}\] +1 +2 /)
   })
 
   it('are found by the fields that may be selected', async () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { decode } from 'fast-png'
@@ -291,7 +291,9 @@ describe('a pool pod', () => {
 describe('a pool pod with a pack that cannot make a picture', () => {
   let broken: TestPack
   let own: PoolProcess
+  let leases: string
   beforeAll(async () => {
+    leases = path.join(folder, 'cache/.leases', 'a'.repeat(64))
     broken = await makePack('tiny-sd-inpaint')
     // It loads, but it only repaints: the warm step alone can tell.
     await broken.list({ tasks: ['TextToImage'] })
@@ -299,7 +301,9 @@ describe('a pool pod with a pack that cannot make a picture', () => {
       { name: 'broken', folder: broken.folder },
       { name: 'demo', folder: demoModel },
     ]
-    own = await startPoolProcess({ apiUrl: api.url, token, models })
+    await mkdir(leases, { recursive: true })
+    const lease = path.join(leases, 'uid-of-the-pod')
+    own = await startPoolProcess({ apiUrl: api.url, token, models, leases: [lease] })
     await untilIdle(own)
   })
   afterAll(async () => {
@@ -312,6 +316,10 @@ describe('a pool pod with a pack that cannot make a picture', () => {
     expect(slots).toMatchObject([{ model: 'demo', state: 'Idle', job: null }])
     expect(slots[0].message).toMatch(/^broken: .*can do Inpaint only/)
     expect(await own.isReady()).toBe(true)
+  })
+
+  test('holds the lease of its packs, so that nobody evicts them', async () => {
+    expect(await readdir(leases)).toEqual(['uid-of-the-pod'])
   })
 
   test('is not ready while its only runner is replaced', async () => {
@@ -349,5 +357,7 @@ describe('a pool pod with a pack that cannot make a picture', () => {
     expect({ code, output }).toMatchObject({ code: 0 })
     expect(objectsOf(last.jobId)).toHaveLength(15)
     expect(reportsOf(last.jobId)).toHaveLength(1)
+    // Its packs may be evicted from now on; until then also while it drained.
+    expect(await readdir(leases)).toEqual(['.last-use'])
   })
 })

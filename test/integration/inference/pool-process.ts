@@ -7,6 +7,7 @@ import { childEnvironment } from '../../../src/platform/config/environment.ts'
 import { signRequest } from '../../../src/platform/http/request-signature.ts'
 import {
   loraFolderVariable,
+  packLeaseVariable,
   podEnvironment,
   poolEnvironment,
   poolModelFolderVariable,
@@ -28,6 +29,8 @@ export type PoolSettings = {
   readonly loras?: readonly Pack[]
   readonly slots?: number
   readonly graceSeconds?: number
+  /** Files of the leases of its packs, as `…/.leases/<digest>/<pod>`. */
+  readonly leases?: readonly string[]
 }
 
 export type Answer = { readonly status: number; readonly answer: unknown }
@@ -111,7 +114,7 @@ export async function startPoolProcess(settings: PoolSettings): Promise<PoolProc
 type Own = { readonly folder: string; readonly key: Uint8Array }
 
 async function writeEnvironment(settings: PoolSettings, { folder, key }: Own) {
-  const { models, loras = [], slots = 1, graceSeconds = 60 } = settings
+  const { models, loras = [], leases = [], slots = 1, graceSeconds = 60 } = settings
   const [tokenFile, keyFile] = [path.join(folder, 'token'), path.join(folder, 'key')]
   await writeFile(tokenFile, settings.token)
   await writeFile(keyFile, key)
@@ -129,6 +132,7 @@ async function writeEnvironment(settings: PoolSettings, { folder, key }: Own) {
     [podEnvironment.podIp]: '127.0.0.1',
     ...Object.fromEntries(models.map((pack, i) => [poolModelFolderVariable(i), pack.folder])),
     ...Object.fromEntries(loras.map((pack, i) => [loraFolderVariable(i), pack.folder])),
+    ...Object.fromEntries(leases.map((file, i) => [packLeaseVariable(i), file])),
   }
 }
 

@@ -13,9 +13,8 @@ export type Figure = {
   readonly mark?: number
 }
 
-/** Under what a figure was measured; others are not compared with it. */
+/** On what figures were measured; those of other machines are not compared with them. */
 export const benchConditions = z.strictObject({
-  scale: z.number().positive().max(1),
   cpus: z.int().min(1),
   memoryGibibytes: z.int().min(1),
   node: z.string(),
@@ -24,14 +23,14 @@ export const benchConditions = z.strictObject({
 export type BenchConditions = z.output<typeof benchConditions>
 
 const range = z.strictObject({
-  /** Null: nobody has recorded it yet. */
-  expected: z.number().nullable(),
+  expected: z.number(),
   better: z.enum(['Higher', 'Lower']),
+  /** Share of the jobs: a small machine cannot do all of a section in a sensible time. */
+  scale: z.number().positive().max(1),
 })
 
 export const rangeFile = z.strictObject({
-  /** Of the run that recorded the values; null: none has yet. */
-  conditions: benchConditions.nullable(),
+  conditions: benchConditions,
   figures: z.record(z.string(), range),
 })
 export type RangeFile = z.output<typeof rangeFile>
@@ -39,15 +38,21 @@ export type RangeFile = z.output<typeof rangeFile>
 /** How much worse than expected a figure may be. */
 export const tolerance = 0.2
 
+/** A run of the bench. */
+export type Occasion = { readonly scale: number; readonly conditions: BenchConditions }
+
 /** `Unknown`: nothing is recorded. `Incomparable`: recorded at another scale or on other cores. */
 export type Verdict = 'Within' | 'Beyond' | 'Unknown' | 'Incomparable'
 
-export function judge(figure: Figure, ranges: RangeFile, now: BenchConditions): Verdict {
-  const known = ranges.figures[figure.key]?.expected ?? null
-  if (ranges.conditions === null || known === null) return 'Unknown'
-  const { scale, cpus } = ranges.conditions
-  if (scale !== now.scale || cpus !== now.cpus) return 'Incomparable'
-  return isBeyond(figure, known) ? 'Beyond' : 'Within'
+export function judge(figure: Figure, ranges: RangeFile, now: Occasion): Verdict {
+  const known = ranges.figures[figure.key]
+  if (known === undefined) return 'Unknown'
+  if (known.scale !== now.scale || !isSameMachine(ranges, now)) return 'Incomparable'
+  return isBeyond(figure, known.expected) ? 'Beyond' : 'Within'
+}
+
+function isSameMachine({ conditions }: RangeFile, now: Occasion): boolean {
+  return conditions.cpus === now.conditions.cpus
 }
 
 function isBeyond({ value, better }: Figure, expected: number): boolean {
@@ -62,24 +67,18 @@ export function meetsMark({ value, better, mark }: Figure): boolean | undefined 
   return better === 'Higher' ? value > mark : value <= mark
 }
 
-/** The file with these values in place of those that it had. */
+/** The file with these values in place of those that it had; values of another machine go. */
 export function withRecorded(
   ranges: RangeFile,
   figures: readonly Figure[],
-  conditions: BenchConditions,
+  now: Occasion,
 ): RangeFile {
+  const { conditions, scale } = now
   const recorded = figures.map(({ key, value, better }) => {
-    return [key, { expected: Number(value.toPrecision(4)), better }] as const
+    return [key, { expected: Number(value.toPrecision(4)), better, scale }] as const
   })
-  const isSame = ranges.conditions?.scale === conditions.scale
-  // Values of another scale would be taken for ones of this.
-  const kept = isSame ? ranges.figures : withoutValues(ranges.figures)
+  const kept = isSameMachine(ranges, now) ? ranges.figures : {}
   return { conditions, figures: { ...kept, ...Object.fromEntries(recorded) } }
-}
-
-function withoutValues(figures: RangeFile['figures']): RangeFile['figures'] {
-  const entries = Object.entries(figures)
-  return Object.fromEntries(entries.map(([key, one]) => [key, { ...one, expected: null }]))
 }
 
 export function printFigure(figure: Figure, verdict: Verdict): void {

@@ -26,13 +26,19 @@ export type ProcessorSpan = {
   readonly before: ProcessorTimes
   readonly after: ProcessorTimes
   readonly jobs: number
+  /** The rate that is wanted, where there is one. */
+  readonly jobsPerSecond?: number
 }
 
-/** It says more than the rate on a machine where others work, too. */
-export function printProcessorTime({ before, after, jobs }: ProcessorSpan): void {
-  const times = [...after].map(([name, seconds]) => {
-    const perJobMs = ((seconds - (before.get(name) ?? 0)) * 1000) / jobs
-    return `${name} ${perJobMs.toFixed(1)}`
+/** It says more than the rate on a machine that is small, or where others work, too. */
+export function printProcessorTime({ before, after, jobs, jobsPerSecond }: ProcessorSpan): void {
+  const perJobMs = [...after].map(([name, seconds]) => {
+    return [name, ((seconds - (before.get(name) ?? 0)) * 1000) / jobs] as const
   })
-  printRow('processor time per job, ms', times.join(', '))
+  const sumMs = perJobMs.reduce((sum, [, ms]) => sum + ms, 0)
+  const parts = perJobMs.map(([name, ms]) => `${name} ${ms.toFixed(1)}`)
+  printRow('processor time per job, ms', `${sumMs.toFixed(1)}: ${parts.join(', ')}`)
+  if (jobsPerSecond === undefined) return
+  const processors = ((sumMs / 1000) * jobsPerSecond).toFixed(1)
+  printRow(`processors for ${jobsPerSecond.toFixed(1)} jobs/s at that cost`, processors)
 }

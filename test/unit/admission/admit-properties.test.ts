@@ -56,7 +56,8 @@ function isCapped(input: AdmissionInput, job: Candidate): boolean {
 }
 
 function poolsOf({ pools }: AdmissionInput, job: Candidate) {
-  return job.execution === 'Dedicated' ? [] : pools.filter(({ name }) => job.pools.includes(name))
+  if (job.execution === 'Dedicated' || job.execution === 'Quota') return []
+  return pools.filter(({ name }) => job.pools.includes(name))
 }
 
 /** In `Auto` only after the patience with pools that may still serve it. */
@@ -71,6 +72,7 @@ function mayTakeNode(input: AdmissionInput, job: Candidate): boolean {
 function isAllowed(input: AdmissionInput, { job, place }: Start): boolean {
   // Whether the slot is free at all is asserted where it is taken (`apply.ts`).
   if (place.kind === 'Slot') return poolsOf(input, job).some(({ name }) => name === place.pool)
+  if (place.kind === 'Quota') return job.execution === 'Quota'
   const node = freeOn(input).find(({ name }) => name === place.nodeName)
   return mayTakeNode(input, job) && node !== undefined && fitsInto(job.request, node.free)
 }
@@ -107,6 +109,7 @@ describe('admission, whatever the input', () => {
       const after = applied(input, admit(input))
       for (const job of waitingOf(after)) {
         if (isCapped(after, job)) continue
+        expect(job.execution).not.toBe('Quota')
         expect(poolsOf(after, job).flatMap(({ slots }) => slots)).toEqual([])
         if (!mayTakeNode(after, job)) continue
         expect(freeOn(after).filter(({ free }) => fitsInto(job.request, free))).toEqual([])
@@ -194,7 +197,7 @@ describe('admission, whatever the input', () => {
         const job = input.queue.get(uid)
         if (job === undefined) continue
         const onNode = job.execution !== 'Pooled' && fitsSomeNode(job.request, input.nodes)
-        const isPossible = onNode || poolsOf(input, job).length > 0
+        const isPossible = job.execution === 'Quota' || onNode || poolsOf(input, job).length > 0
         expect(reason === 'NoMatchingGpu').toBe(!isPossible)
       }
     })

@@ -20,6 +20,7 @@ export function moveOn(input: AdmissionInput, { starts, turns }: Admission): Adm
 function runOf({ nowMs, pools }: AdmissionInput, { job, place }: Start): RunningJob {
   const { uid, department, user, model, request } = job
   const owned = { uid, department, user, model, startMs: nowMs }
+  if (place.kind === 'Quota') return { ...owned, gpus: 0, place }
   if (place.kind === 'Node') return { ...owned, gpus: request.gpus, place: { ...place, request } }
   const { gpusPerSlot = 0 } = pools.find(({ name }) => name === place.pool) ?? {}
   return { ...owned, gpus: gpusPerSlot, place }
@@ -27,7 +28,7 @@ function runOf({ nowMs, pools }: AdmissionInput, { job, place }: Start): Running
 
 /** Throws when the slot was not free: admission gave away what there is not. */
 function takeSlot(pools: AdmissionInput['pools'], { place }: Start): AdmissionInput['pools'] {
-  if (place.kind === 'Node') return pools
+  if (place.kind !== 'Slot') return pools
   const slots = [...(pools.find(({ name }) => name === place.pool)?.slots ?? [])]
   const index = slots.findIndex(({ pod, model }) => pod === place.pod && model === place.slotModel)
   if (index < 0) throw new Error(`no such free slot: ${JSON.stringify(place)}`)

@@ -6,7 +6,7 @@ import type {
   Turn,
 } from '../../../src/shared/domain/admission/input.ts'
 import type { Owned } from '../../../src/shared/domain/admission/owner.ts'
-import type { Candidate } from '../../../src/shared/domain/admission/queue.ts'
+import type { Candidate, Execution } from '../../../src/shared/domain/admission/queue.ts'
 import type { Resources } from '../../../src/shared/domain/admission/resources.ts'
 import { addUse, emptyUse } from '../../../src/shared/domain/admission/use.ts'
 import { hourMs, nowMs } from './builders.ts'
@@ -63,6 +63,7 @@ const runningPlace: fc.Arbitrary<RunningJob['place']> = fc.oneof(
     pool: fc.constantFrom(...poolNames),
     pod: fc.constant('some-pod'),
   }),
+  fc.constant({ kind: 'Quota' as const }),
 )
 
 const running: fc.Arbitrary<RunningJob[]> = fc
@@ -71,7 +72,7 @@ const running: fc.Arbitrary<RunningJob[]> = fc
     all.map(([who, place, age], index) => ({
       ...who,
       uid: `run-${index}`,
-      gpus: place.kind === 'Node' ? place.request.gpus : 1,
+      gpus: place.kind === 'Node' ? place.request.gpus : place.kind === 'Quota' ? 0 : 1,
       model: 'sd',
       startMs: nowMs - age,
       place,
@@ -82,7 +83,7 @@ const asked = fc.record({
   request,
   model,
   pools: fc.subarray(poolNames),
-  execution: fc.constantFrom('Auto' as const, 'Pooled' as const, 'Dedicated' as const),
+  execution: fc.constantFrom<Execution>('Auto', 'Pooled', 'Dedicated', 'Quota'),
   priority: fc.constantFrom(20, 50),
   createdMs: fc.constantFrom(nowMs - 120_000, nowMs - 31_000, nowMs - 1000),
   runningJobsMax: maybe(small(3)),

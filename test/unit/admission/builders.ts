@@ -113,6 +113,7 @@ export function anInput({ jobs = [], settings, ...over }: InputOver = {}): Admis
 /** `a on one`, `b in warm-0`, `c in warm-1 for old` when it throws the model `old` out. */
 export function startsOf({ starts }: Admission): string[] {
   return starts.map(({ job, place }) => {
+    if (place.kind === 'Quota') return `${job.uid} to its quota`
     if (place.kind === 'Node') return `${job.uid} on ${place.nodeName}`
     const switched = place.slotModel !== null && place.slotModel !== job.model
     return `${job.uid} in ${place.pod}${switched ? ` for ${place.slotModel}` : ''}`

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { GenerationJob } from '../../../src/shared/crd/generation-job.ts'
 import { aReservedJob, boardOver, planned } from './board-scene.ts'
-import { aJob, at, createdMs, request, uid } from './builders.ts'
+import { aCondition, aJob, at, createdMs, request, uid, withCondition } from './builders.ts'
 import { aKubeJob, aKubeNode, aKubePod } from './kube-builders.ts'
 
 const [first, second] = [aReservedJob('1'), aReservedJob('2')]
@@ -9,11 +9,22 @@ const admitted = { kind: 'Node' }
 const onNode = { number: 1, place: { kind: 'Node', request } } as const
 const queued = { kind: 'Queued', cause: 'Turn' }
 
+function withVerdict(job: GenerationJob, is: string): GenerationJob {
+  return { ...job, status: withCondition(job.status ?? {}, aCondition('Succeeded', is)) }
+}
+
 describe('the admission board', () => {
   it('gives the one GPU to the first of two jobs', () => {
     const { board } = boardOver({ jobs: [second, first] })
     expect(board.placeOf(first)).toEqual(admitted)
     expect(board.placeOf(second)).toEqual(queued)
+  })
+
+  it('gives nothing to a job that has ended while it waited', () => {
+    const ended = withVerdict(first, 'False/QueueTimeout')
+    const { board } = boardOver({ jobs: [ended, second] })
+    expect(board.placeOf(ended)).toEqual(queued)
+    expect(board.placeOf(second)).toEqual(admitted)
   })
 
   it('counts what it gave away before any cache shows it', () => {

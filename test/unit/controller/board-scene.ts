@@ -1,6 +1,7 @@
 import { type Caches, indexKeys } from '../../../src/controller/caches.ts'
 import { AdmissionBoard } from '../../../src/controller/generation-job/admission-board.ts'
 import { HoldMemory } from '../../../src/controller/generation-job/hold-memory.ts'
+import { quotaQueueOf } from '../../../src/controller/kueue/quota-queue.ts'
 import { PoolBoard, type PoolDemand } from '../../../src/controller/model-pool/pool-board.ts'
 import type { Lister } from '../../../src/platform/kube/list-watch.ts'
 import { type Job, keyOf, type Node, type Pod } from '../../../src/platform/kube/resources.ts'
@@ -103,6 +104,7 @@ export function boardOver(over: Partial<Cluster>) {
     holds,
     pools,
     allowCpu: true,
+    quotaOf: (job) => quotaQueueOf(job, { isServed: true }),
     clock,
     wake: (key) => woken.push(key),
     onError: (error) => errors.push(error),

@@ -45,6 +45,18 @@ describe('an attempt that is over', () => {
     expect(events).toEqual(['Completed'])
   })
 
+  it('says in its Event what the condition says, also when the pod has nothing to add', () => {
+    const silent = { reason: 'Completed' as const, message: '', outputs: [output], stepsDone: 1 }
+    const { actions, messageOf } = decided({
+      job,
+      attempts: [anAttempt(anEndedPod(0))],
+      report: { kind: 'Answered', value: { ...silent, report: silent } },
+    })
+    const message = 'Every output is stored.'
+    expect(messageOf('Succeeded')).toBe(message)
+    expect(actions.at(-1)).toMatchObject({ kind: 'RecordEvent', event: { message } })
+  })
+
   it('counts the pictures that were wanted, from the job and the model', () => {
     const wanting = aJob({
       status: runningStatus(),

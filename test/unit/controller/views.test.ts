@@ -89,6 +89,14 @@ describe('a pod', () => {
     })
   })
 
+  it('that ended before its container started knows of no start', () => {
+    // As the API server shows a time that nobody gave.
+    const terminated = { exitCode: 137, startedAt: null, finishedAt: null }
+    const pod = viewPod(container({ terminated }))
+    expect(pod?.exitCode).toBe(137)
+    expect(pod?.startedTime).toBeUndefined()
+  })
+
   it('that used too much memory is told from one that was killed', () => {
     const terminated = { exitCode: 137, reason: 'OOMKilled' }
     expect(viewPod(container({ terminated }))?.outOfMemory).toBe(true)

@@ -2,11 +2,17 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { identityOf, isAlive } from '../../../src/local/bootstrap/steps.mjs'
 import { endDeadRun, openRunRecord } from '../../../src/local/run-record.ts'
 import { type ProcessSpec, Supervisor } from '../../../src/local/supervisor.ts'
-import { startRestartable } from '../../../src/local/restartable.ts'
+import {
+  type Restartable,
+  type RestartPolicy,
+  startRestartable,
+} from '../../../src/local/restartable.ts'
+import { eventually } from '../../support/eventually.ts'
 
 const node = process.execPath
 const forever = 'setInterval(() => {}, 1000)'
@@ -123,6 +129,95 @@ test('a restartable process runs again after a kill, with another id', async () 
   expect(part.pid()).not.toBe(before)
   expect(isAlive(identityOf(part.pid()))).toBe(true)
 })
+
+describe('a process that is kept running', () => {
+  let lines: string[]
+  const keep = (pausesMs: readonly number[], settledMs = 60_000): RestartPolicy => {
+    lines = []
+    return { pausesMs, settledMs, print: (line) => void lines.push(line) }
+  }
+
+  test('is started again when it ends by itself, in one line, and nothing has failed', async () => {
+    const part = await startRestartable(supervisor, spec('part', forever), keep([0]))
+    const before = part.pid()
+    killFromOutside(before)
+    const after = await untilAnother(part, before)
+    expect(isAlive(identityOf(after))).toBe(true)
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).toMatch(/part ended unexpectedly \(SIGKILL\); started again at once.*log\.1$/)
+    expect(await isFailed()).toBe(false)
+  })
+
+  test('is given up when it ends once more than it may be restarted in a row', async () => {
+    const broken = spec('broken', 'setTimeout(() => process.exit(5), 50)')
+    await startRestartable(supervisor, broken, keep([0, 20]))
+    const failure = await supervisor.failure
+    expect(failure.message).toMatch(/^broken ended unexpectedly \(exit code 5\)/)
+    expect(lines.map((line) => /again (.*),/.exec(line)?.[1])).toEqual(['at once', 'in 0.02 s'])
+  })
+
+  test('is given up when it cannot even start any more', async () => {
+    const flag = join(folder, 'flag')
+    const script = `if (fs.existsSync('${flag}')) process.exit(6); ${forever}`
+    const part = await startRestartable(supervisor, spec('part', script), keep([0, 0]))
+    await writeFile(flag, '')
+    killFromOutside(part.pid())
+    const failure = await supervisor.failure
+    expect(failure.message).toMatch(/^part ended while starting \(exit code 6\)/)
+    expect(lines).toHaveLength(2)
+  })
+
+  test('may be restarted as often again after it was well for a while', async () => {
+    const part = await startRestartable(supervisor, spec('part', forever), keep([0], 1))
+    for (let time = 0; time < 3; time += 1) {
+      const before = part.pid()
+      killFromOutside(before)
+      await untilAnother(part, before)
+      // A timer of 1 ms fires before one that is set later for 2 ms.
+      await sleep(2)
+    }
+    expect(lines).toHaveLength(3)
+    expect(await isFailed()).toBe(false)
+  })
+
+  test('stays down when it was stopped or killed on purpose, also between two starts', async () => {
+    const part = await startRestartable(supervisor, spec('part', forever), keep([60_000]))
+    await part.kill()
+    expect([supervisor.processes, lines]).toEqual([[], []])
+    await part.restart()
+    killFromOutside(part.pid())
+    await eventually(() => expect(lines).toHaveLength(1))
+    await part.stop()
+    expect(supervisor.processes).toEqual([])
+    await part.restart()
+    expect(isAlive(identityOf(part.pid()))).toBe(true)
+  })
+
+  test('is not started again while everything is being stopped', async () => {
+    const part = await startRestartable(supervisor, spec('part', forever), keep([0]))
+    stopping.abort(new Error('Ctrl-C'))
+    killFromOutside(part.pid())
+    await supervisor.stopAll()
+    await part.stop()
+    expect([supervisor.processes, lines]).toEqual([[], []])
+  })
+})
+
+function killFromOutside(pid: number): void {
+  process.kill(pid, 'SIGKILL')
+}
+
+async function untilAnother(part: Restartable, before: number): Promise<number> {
+  return await eventually(() => {
+    expect(part.pid()).not.toBe(before)
+    return part.pid()
+  })
+}
+
+/** Whether the supervisor has given up by now. */
+async function isFailed(): Promise<boolean> {
+  return await Promise.race([supervisor.failure.then(() => true), Promise.resolve(false)])
+}
 
 describe('the record of a run', () => {
   test('lets the next run stop what a killed run left behind', async () => {

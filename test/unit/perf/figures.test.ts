@@ -6,18 +6,19 @@ import {
   type Figure,
   judge,
   meetsMark,
+  type Occasion,
   type RangeFile,
   rangeFile,
   withRecorded,
 } from '../../perf/operator/figures.ts'
 
 const conditions: BenchConditions = {
-  scale: 1,
   cpus: 2,
   memoryGibibytes: 23,
   node: 'v24',
   kubernetes: 'v1.35',
 }
+const full: Occasion = { scale: 1, conditions }
 const rate: Figure = {
   key: 'a.rate',
   title: 'rate',
@@ -37,9 +38,8 @@ const wait: Figure = {
 const ranges: RangeFile = {
   conditions,
   figures: {
-    'a.rate': { expected: 120, better: 'Higher' },
-    'a.wait': { expected: 10, better: 'Lower' },
-    'a.new': { expected: null, better: 'Lower' },
+    'a.rate': { expected: 120, better: 'Higher', scale: 1 },
+    'a.wait': { expected: 10, better: 'Lower', scale: 1 },
   },
 }
 
@@ -53,42 +53,51 @@ describe('ranges', () => {
     { figure: wait, value: 12.1, is: 'Beyond' },
     { figure: wait, value: 0, is: 'Within' },
     { figure: wait, value: Infinity, is: 'Beyond' },
-    { figure: { ...wait, key: 'a.new' }, value: 1, is: 'Unknown' },
     { figure: { ...wait, key: 'a.other' }, value: 1, is: 'Unknown' },
   ])('judge $figure.key of $value as $is', ({ figure, value, is }) => {
-    expect(judge({ ...figure, value }, ranges, conditions)).toBe(is)
+    expect(judge({ ...figure, value }, ranges, full)).toBe(is)
   })
 
   test('are not compared at another scale or on other cores', () => {
-    for (const change of [{ scale: 0.1 }, { cpus: 8 }]) {
-      expect(judge(rate, ranges, { ...conditions, ...change })).toBe('Incomparable')
-    }
-    expect(judge(rate, ranges, { ...conditions, node: 'v25' })).toBe('Within')
-    expect(judge(rate, { ...ranges, conditions: null }, conditions)).toBe('Unknown')
+    const others = [
+      { ...full, scale: 0.1 },
+      { ...full, conditions: { ...conditions, cpus: 8 } },
+    ]
+    for (const other of others) expect(judge(rate, ranges, other)).toBe('Incomparable')
+    const newer = { ...full, conditions: { ...conditions, node: 'v25' } }
+    expect(judge(rate, ranges, newer)).toBe('Within')
   })
 
   test('that were 0 allow nothing more', () => {
-    const none = { conditions, figures: { 'a.wait': { expected: 0, better: 'Lower' as const } } }
-    expect(judge({ ...wait, value: 0 }, none, conditions)).toBe('Within')
-    expect(judge({ ...wait, value: 1 }, none, conditions)).toBe('Beyond')
+    const zero = { expected: 0, better: 'Lower', scale: 1 } as const
+    const none = { conditions, figures: { 'a.wait': zero } }
+    expect(judge({ ...wait, value: 0 }, none, full)).toBe('Within')
+    expect(judge({ ...wait, value: 1 }, none, full)).toBe('Beyond')
   })
 
-  test('keep the values of sections that were not run, of the same scale only', () => {
-    const recorded = withRecorded(ranges, [{ ...rate, value: 123.456 }], conditions)
-    expect(recorded.figures).toEqual({
-      ...ranges.figures,
-      'a.rate': { expected: 123.5, better: 'Higher' },
+  test('keep the values of sections that were not run, each with its own scale', () => {
+    const { figures } = withRecorded(ranges, [{ ...rate, value: 123.456 }], {
+      ...full,
+      scale: 0.1,
     })
-    const small = withRecorded(ranges, [rate], { ...conditions, scale: 0.1 })
-    expect(small.conditions?.scale).toBe(0.1)
-    expect(small.figures['a.wait']).toEqual({ expected: null, better: 'Lower' })
-    expect(small.figures['a.rate']).toEqual({ expected: 100, better: 'Higher' })
+    expect(figures).toEqual({
+      ...ranges.figures,
+      'a.rate': { expected: 123.5, better: 'Higher', scale: 0.1 },
+    })
+  })
+
+  test('of another machine go', () => {
+    const other = { ...full, conditions: { ...conditions, cpus: 8 } }
+    expect(withRecorded(ranges, [rate], other)).toEqual({
+      conditions: other.conditions,
+      figures: { 'a.rate': { expected: 100, better: 'Higher', scale: 1 } },
+    })
   })
 
   test('that are committed can be read', () => {
     const path = join(import.meta.dirname, '../../perf/operator-ranges.json')
     const { figures } = rangeFile.parse(JSON.parse(readFileSync(path, 'utf8')))
-    expect(figures['kueue-pooled.jobsPerSecond']?.better).toBe('Higher')
+    expect(figures['writes.perPooledJob']?.better).toBe('Lower')
   })
 })
 

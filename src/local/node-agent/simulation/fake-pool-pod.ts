@@ -30,7 +30,7 @@ type Entry = {
 /**
  * Keeps the protocol of pool pods (shared/wire/pool.ts) and makes nothing: its jobs end by a timer
  * and nobody reports them. It exists to put load on a controller; the same tests as on the real
- * pod (test/support/pool-contract.ts) keep the two alike.
+ * pod (test/integration/inference/pool-contract.ts) keep the two alike.
  */
 export class FakePoolPod {
   readonly #options: FakePoolPodOptions
@@ -76,7 +76,7 @@ export class FakePoolPod {
     const known = this.#entries.get(uid)
     if (known !== undefined && isShown(known, attempt)) return describe(known)
     this.#refuse(known, assignment)
-    const index = this.#chooseSlot(model)
+    const index = this.#chooseSlot(assignment)
     if (index === undefined) throw new AppError('pool.busy', 'every slot has a job')
     const [stop, over] = [new AbortController(), new AbortController()]
     const entry: Entry = { attempt, state: 'Running', fence: attempt, stop, over }
@@ -132,10 +132,11 @@ export class FakePoolPod {
     if (this.#draining) throw new AppError('pool.draining', 'the pod takes no more jobs')
   }
 
-  /** A slot that has the model, else any idle one. */
-  #chooseSlot(model: string): number | undefined {
+  /** A slot that has the model, else the one that is to give up its own, else any idle one. */
+  #chooseSlot({ model, instead }: Assignment): number | undefined {
     const idle = [...this.#slots.keys()].filter((index) => this.#slots[index]?.state === 'Idle')
-    return idle.find((index) => this.#slots[index]?.model === model) ?? idle[0]
+    const withModel = (name: string) => idle.find((index) => this.#slots[index]?.model === name)
+    return withModel(model) ?? (instead === undefined ? undefined : withModel(instead)) ?? idle[0]
   }
 
   async #run(index: number, job: JobRef, model: string): Promise<void> {

@@ -173,6 +173,7 @@ class Plan {
   }
 
   #placeOf(job: Candidate, wish: Wish): Place | undefined {
+    if (job.execution === 'Quota') return { kind: 'Quota' }
     const slot = this.#rooms.slots.find(job, wish)
     if (slot !== undefined) return slot
     this.#slotDeclined ||= this.#couldSwitch(job)
@@ -202,12 +203,7 @@ class Plan {
   }
 
   #start(job: Candidate, place: Place): void {
-    const { nodes, slots, tally } = this.#rooms
-    const startMs = this.#input.nowMs
-    if (place.kind === 'Node') nodes.take(place.nodeName, job.request, { startMs })
-    else slots.take(place)
-    const gpus = place.kind === 'Node' ? job.request.gpus : slots.gpusPerSlot(place.pool)
-    tally.count({ ...job, gpus, startMs })
+    this.#take(job, place)
     this.#starts.push({ job, place })
     this.#cursors.get(ownerKey(job))?.take(job)
     for (const other of this.#stuck.values()) {
@@ -215,7 +211,18 @@ class Plan {
     }
   }
 
+  #take(job: Candidate, place: Place): void {
+    const { nodes, slots, tally } = this.#rooms
+    const startMs = this.#input.nowMs
+    if (place.kind === 'Quota') return tally.countWaiting(job)
+    if (place.kind === 'Node') nodes.take(place.nodeName, job.request, { startMs })
+    else slots.take(place)
+    const gpus = place.kind === 'Node' ? job.request.gpus : slots.gpusPerSlot(place.pool)
+    tally.count({ ...job, gpus, startMs })
+  }
+
   #couldHave(job: Candidate, place: Place): boolean {
+    if (place.kind === 'Quota') return false
     if (place.kind === 'Slot')
       return job.execution !== 'Dedicated' && job.pools.includes(place.pool)
     return job.execution !== 'Pooled' && this.#rooms.nodes.couldHold(place.nodeName, job.request)

@@ -58,8 +58,8 @@ function extrapolate(
   const guesses = explained.flatMap(([uid, { aheadEstimate, reason }]) => {
     const job = input.queue.get(uid)
     const startMs = Math.max(nowMs, Math.round(input.nowMs + paceMs * aheadEstimate))
-    const isUnknown = job === undefined || reason === 'NoMatchingGpu'
-    if (isUnknown || !(startMs <= input.nowMs + horizonMs)) return []
+    const isUnknown = job?.execution === 'Quota' || reason === 'NoMatchingGpu'
+    if (job === undefined || isUnknown || !(startMs <= input.nowMs + horizonMs)) return []
     return [[uid, { startMs, endMs: startMs + runMs(job), basis: 'Extrapolated' }] as const]
   })
   return new Map<string, Estimate>(guesses)

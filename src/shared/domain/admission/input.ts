@@ -16,6 +16,8 @@ export type RunningJob = Owned & {
     /** `nodeName` is absent until the scheduler has bound the pod. */
     | { readonly kind: 'Node'; readonly nodeName?: string | undefined; readonly request: Resources }
     | { readonly kind: 'Slot'; readonly pool: string; readonly pod: string }
+    /** It waits for somebody else's quota and uses nothing: it only counts under the caps. */
+    | { readonly kind: 'Quota' }
 }
 
 /** A pod that takes room on a Node and is no job's own: above all the pods of pools. */
@@ -108,3 +110,5 @@ export type Place =
       /** What the slot has in memory: the job's model, nothing (null), or one to be replaced. */
       readonly slotModel: string | null
     }
+  /** It may wait for somebody else's quota. */
+  | { readonly kind: 'Quota' }

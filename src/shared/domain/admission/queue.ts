@@ -2,8 +2,11 @@ import { assert } from '../../assert.ts'
 import { type Owned, ownerKey } from './owner.ts'
 import type { Resources } from './resources.ts'
 
-/** How a job wants to run: in a slot of a pool, in a pod of its own, or as admission likes. */
-export type Execution = 'Auto' | 'Pooled' | 'Dedicated'
+/**
+ * How a job wants to run: in a slot of a pool, in a pod of its own, or as admission likes.
+ * `Quota`: in a pod of its own, as soon as somebody else's quota allows; here only the caps hold.
+ */
+export type Execution = 'Auto' | 'Pooled' | 'Dedicated' | 'Quota'
 
 /** A job that could start now if there were a place for it. */
 export type Candidate = Owned & {

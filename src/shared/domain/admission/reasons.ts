@@ -42,6 +42,7 @@ export function reasonOf(job: Candidate, rooms: Rooms): WaitReason {
 
 /** Nothing there is could ever run it, so it must not keep others waiting. */
 export function isHopeless(job: Candidate, { nodes, slots }: Rooms): boolean {
+  if (job.execution === 'Quota') return false
   if (slots.poolsOf(job).length > 0) return false
   return job.execution === 'Pooled' || !nodes.canEverHold(job.request)
 }

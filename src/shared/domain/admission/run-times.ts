@@ -1,7 +1,5 @@
-import type { Place } from './input.ts'
-
 /** How a run was measured: in its own pod or in a slot, which differ by what starting costs. */
-export type RunClass = { readonly model: string; readonly kind: Place['kind'] }
+export type RunClass = { readonly model: string; readonly kind: 'Node' | 'Slot' }
 
 export type MeasuredRun = RunClass & {
   /** Megapixel-steps: millions of pixels × model calls, over all pictures. */

@@ -42,7 +42,7 @@ export class SlotRoom {
 
   /** The pools there are that may serve the job, those with the smallest slots first. */
   poolsOf({ execution, pools }: Candidate): readonly PoolView[] {
-    if (execution === 'Dedicated') return []
+    if (execution === 'Dedicated' || execution === 'Quota') return []
     const known = this.#sorted.get(pools)
     if (known !== undefined) return known
     const there = pools.flatMap((name) => this.#pools.get(name)?.view ?? []).toSorted(comparePools)

@@ -56,6 +56,11 @@ export class Tally {
     }
   }
 
+  /** Under the caps only: it uses nothing yet. */
+  countWaiting(job: Owned): void {
+    for (const key of [job.department, ownerKey(job)]) this.#account(key).jobs += 1
+  }
+
   /** (GPUs now + PAST_WEIGHT · decayed use) / weight. */
   departmentStanding(department: string): Standing {
     return this.#standing(department, this.#department(department).weight)
@@ -109,6 +114,9 @@ export class Tally {
 
 export function openTally(input: AdmissionInput): Tally {
   const tally = new Tally(input)
-  for (const job of input.running) tally.count(job)
+  for (const job of input.running) {
+    if (job.place.kind === 'Quota') tally.countWaiting(job)
+    else tally.count(job)
+  }
   return tally
 }

@@ -67,7 +67,9 @@ export class VirtualCluster {
     this.#startedCount += starts.length
     const pools = starts.reduce(withoutSlot, this.#input.pools)
     this.#input = { ...this.#input, turns, pools, running: this.#runs.map(({ job }) => job) }
-    return runs.map(({ job, endMs }) => ({ uid: job.uid, startMs: job.startMs, endMs }))
+    // When somebody else's quota lets a job start is not known here.
+    const begun = runs.filter(({ job }) => job.place.kind !== 'Quota')
+    return begun.map(({ job, endMs }) => ({ uid: job.uid, startMs: job.startMs, endMs }))
   }
 
   /** To the next moment at which something may change; false when there is none. */
@@ -90,11 +92,13 @@ export class VirtualCluster {
     const { uid, department, user, model, request } = job
     const ranMs = Math.max(this.#durations.runMs(job, place), RUN_MIN_MS)
     const owned = { uid, department, user, model, startMs: nowMs }
+    const endMs = nowMs + ranMs
+    if (place.kind === 'Quota') return { job: { ...owned, gpus: 0, place }, endMs }
     const running: RunningJob =
       place.kind === 'Node'
         ? { ...owned, gpus: request.gpus, place: { ...place, request } }
         : { ...owned, gpus: gpusPerSlot(pools, place.pool), place }
-    return { job: running, endMs: nowMs + ranMs }
+    return { job: running, endMs }
   }
 
   #endRuns(): void {
@@ -127,7 +131,7 @@ function withSlot(pools: readonly PoolView[], { pool, pod, model }: Slot): reado
 }
 
 function withoutSlot(pools: readonly PoolView[], { place }: Start): readonly PoolView[] {
-  if (place.kind === 'Node') return pools
+  if (place.kind !== 'Slot') return pools
   return pools.map((view) => {
     if (view.name !== place.pool) return view
     const index = view.slots.findIndex(({ pod, model }) => {

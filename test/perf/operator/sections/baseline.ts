@@ -64,7 +64,7 @@ async function measure(
     printRow('all created after', `${((createdMs - startMs) / 1000).toFixed(1)} s`)
     printRow('all finished after', `${seconds.toFixed(1)} s`)
     printOutcomes(times)
-    printProcessorTime({ ...spent, jobs: jobs.length })
+    printProcessorTime({ ...spent, jobs: jobs.length, jobsPerSecond: kueueJobsPerSecond })
     printWaits(jobs, times)
     if (execution === 'Dedicated') printUse(jobs, seconds)
     printRow('controller, resident', `${operator.residentMebibytes().toFixed(0)} MiB`)

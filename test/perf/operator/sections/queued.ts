@@ -61,7 +61,7 @@ async function measure(
     printRow('jobs', String(jobs.length))
     printRow('all created after', `${((createdMs - startMs) / 1000).toFixed(1)} s`)
     printOutcomes(times)
-    printProcessorTime({ ...spent, jobs: jobs.length })
+    printProcessorTime({ ...spent, jobs: jobs.length, jobsPerSecond: count / argoSeconds })
     const waits = times.map((one) => (one.admittedMs ?? NaN) - one.createdMs)
     printRow('created → admitted', describeSeconds(waits))
     printWritesPerJob({ before, after: await quietWrites(admin), jobs: jobs.length })

@@ -80,6 +80,7 @@ function observe({ spec, status, annotations = {}, replicas, ...over }: Options)
       replicas === undefined
         ? { state: 'Absent' }
         : { state: 'Own', object: aDeployment(pool, replicas) },
+    unusedTemplates: [],
     pods: [],
     demand: { waitingJobs: 0, expectedSeconds: 0 },
     startupSeconds: 20,
@@ -123,6 +124,16 @@ describe('a new pool', () => {
       'ApplyDeployment',
       'WriteStatus',
     ])
+  })
+
+  it('loses templates that no pod refers to, once its Deployment is right', () => {
+    const unused = { name: 'pool-warm-old', namespace: 'vision', uid: 'template-1' }
+    const deletion = { kind: 'DeleteClaimTemplate', template: unused }
+    expect(decided({ replicas: 0, unusedTemplates: [unused] }).actions).toContainEqual(deletion)
+    const other = aDeployment(aPool({ gpu: { count: 2, sharing: 'Exclusive', api: 'DRA' } }), 0)
+    const changing = { deployment: { state: 'Own', object: other } as const }
+    const { kinds } = decided({ ...changing, unusedTemplates: [unused] })
+    expect(kinds).toEqual(['ApplyDeployment', 'WriteStatus'])
   })
 
   it('has a Deployment also while it wants no pod', () => {

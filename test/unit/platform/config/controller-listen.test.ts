@@ -9,15 +9,21 @@ const environment = {
   ATELIER_POD_API_URL: 'http://127.0.0.1:8081',
 }
 
-it.each(['10.1.2.3:8084', '[fd00::1]:8084'])('the api is told %s as it is written', (text) => {
+it.each([
+  ['10.1.2.3:8084', '10.1.2.3:8084'],
+  ['[fd00::1]:8084', '[fd00::1]:8084'],
+  // What $(POD_IP):8084 becomes.
+  ['fd00::1:8084', '[fd00::1]:8084'],
+])('of %s the api is told %s', (text, told) => {
   const { queueListen } = readControllerConfig({
     ...environment,
     ATELIER_CONTROLLER_LISTEN: text,
   })
-  expect(queueListen === undefined ? '' : addressText(queueListen)).toBe(text)
+  expect(queueListen === undefined ? '' : addressText(queueListen)).toBe(told)
 })
 
-it.each(['0.0.0.0:8084', '[::]:8084', '127.0.0.1'])('nobody could be told %s', (text) => {
+const reachedByNobody = ['0.0.0.0:8084', '[::]:8084', ':::8084', '127.0.0.1']
+it.each(reachedByNobody)('nobody could be told %s', (text) => {
   const read = () => readControllerConfig({ ...environment, ATELIER_CONTROLLER_LISTEN: text })
   expect(read).toThrow('ATELIER_CONTROLLER_LISTEN')
 })

@@ -30,6 +30,16 @@ describe('the variables of a pool pod', () => {
     expect(config).toMatchObject({ slots: 2, graceSeconds: 3600, executionProvider: 'auto' })
   })
 
+  it.each([
+    ['127.1.0.3:8080', { host: '127.1.0.3', port: 8080 }],
+    ['fd00:10::1f:8080', { host: 'fd00:10::1f', port: 8080 }],
+    ['[fd00:10::1f]:8080', { host: 'fd00:10::1f', port: 8080 }],
+    ['2001:db8:1:2:3:4:5:6:8080', { host: '2001:db8:1:2:3:4:5:6', port: 8080 }],
+    ['::ffff:10.0.0.7:0', { host: '::ffff:10.0.0.7', port: 0 }],
+  ])('let it listen at %s, as a pod has its address', (text, listen) => {
+    expect(readPoolConfig({ ...pool, ATELIER_POOL_LISTEN: text }).listen).toEqual(listen)
+  })
+
   it('may name no LoRA and need not say how many slots there are', () => {
     const config = readPoolConfig({ ...pool, ATELIER_POOL_SLOTS: undefined })
     expect(config.loraFolders.size).toBe(0)
@@ -39,6 +49,10 @@ describe('the variables of a pool pod', () => {
   it.each([
     ['ATELIER_POOL', 'Not A Name'],
     ['ATELIER_POOL_LISTEN', '8080'],
+    ['ATELIER_POOL_LISTEN', ':8080'],
+    ['ATELIER_POOL_LISTEN', 'fd00:10::1f'],
+    ['ATELIER_POOL_LISTEN', 'fd00:10::1f:65536'],
+    ['ATELIER_POOL_LISTEN', 'a:b:8080'],
     ['ATELIER_POOL_MODELS', 'demo,Other'],
     ['ATELIER_POOL_MODELS', undefined],
     ['ATELIER_POOL_MODELS', Array.from({ length: 17 }, (_, i) => `m${i}`).join(',')],
