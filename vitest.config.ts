@@ -29,6 +29,7 @@ export default defineConfig({
           isolate,
           // Two workers share two cores with the other lane.
           testTimeout: 30_000,
+          hookTimeout: 60_000,
           // Projects with another number of workers run one after another.
           sequence: { groupOrder: 1 },
         },

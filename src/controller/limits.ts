@@ -36,8 +36,11 @@ export const RECHECK_MAX_MS = 3_600_000
 export const REPLAN_MS = 10
 /** Planning takes at most one part in so many of the time. */
 export const REPLAN_SHARE = 9
-/** A created attempt that no cache shows after this long no longer keeps its place. */
-export const RESERVATION_MS = 30_000
+/**
+ * A created attempt that no cache shows after this long no longer keeps its place: longer than a
+ * watch may be silent (55 s) before it is opened anew, with its pauses.
+ */
+export const RESERVATION_MS = 150_000
 
 /** Longer than one model step plus 10 s: the pod must finish its report after SIGTERM. */
 export const GRACE_SECONDS = 30
@@ -48,7 +51,7 @@ export const FIRST_SEQUENCE = 1_000_000
 export const MESSAGE_LENGTH_MAX = 1024
 
 /** Reconciles at a time; most of their time is waiting for the API server or the api. */
-export const QUEUE_CONCURRENCY = 16
+export const QUEUE_CONCURRENCY = 64
 /** Over all failed keys, as in client-go. */
 export const RETRIES_PER_SECOND = 10
 export const RETRIES_BURST = 100
@@ -64,6 +67,8 @@ export const POOL_KEYS_MAX = 10_000
 export const POOL_KEY_PAUSE_MS = 5000
 /** How long a pool pod may keep a question about a running attempt. */
 export const POOL_WAIT_SECONDS = 30
+/** One that is answered at once is not asked again before this. */
+export const POOL_WAIT_PAUSE_MS = 1000
 export const POOL_RETRY_MIN_MS = 100
 export const POOL_RETRY_MAX_MS = 5000
 /** A slot that is still taken may be about to become free; after this long it is not. */
@@ -110,14 +115,19 @@ export const RUN_TIME_SHARE = 0.2
 
 /** Of the completed jobs that a new process finds, so many are measured. */
 export const RUNS_LEARNED_MAX = 2000
-/** Answers about the queue take at most one part in so many of the time. */
+/** Explanations take at most one part in so many of the time, and simulations the same. */
 export const QUEUE_SHARE = 4
 /** An answer about a waiting job may be so old. */
 export const QUEUE_ANSWER_MS = 1000
 /** Answers and open questions that are kept. */
 export const QUEUE_ANSWERS_MAX = 10_000
+/** Jobs that one computation explains: nothing else happens meanwhile. */
+export const QUEUE_ROUND_JOBS_MAX = 500
 /** Computations that wait for their turn. */
 export const QUEUE_COMPUTATIONS_MAX = 32
+export const SIMULATIONS_MAX = 4
+/** The api waits no longer for an answer. */
+export const SIMULATION_PATIENCE_MS = 1000
 /** Nothing else happens while a forecast is made. */
 export const FORECAST_COST_MS = 50
 export const FORECAST_STEPS_FIRST = 32

@@ -13,8 +13,10 @@ const goMinimum = '1.25'
 const usualFolders = ['/usr/local/go/bin', '/usr/lib/go/bin']
 
 export type GoTool = {
-  /** Folder of tools/ and name of the program. */
+  /** Folder of tools/. */
   readonly name: string
+  /** Absent: named as its folder. */
+  readonly program?: string
   readonly title: string
   /** Of a module that tools/NAME requires; absent: the program is tools/NAME itself. */
   readonly package?: string
@@ -22,8 +24,8 @@ export type GoTool = {
 }
 
 /**
- * Builds tools/NAME once per content of its sources and returns the program's path. Versions of
- * everything it links are part of that content: they stand in go.mod and go.sum.
+ * Builds a program of tools/NAME once per content of its sources and returns the program's path.
+ * Versions of everything it links are part of that content: they stand in go.mod and go.sum.
  * @throws AppError platform.misconfigured without Go; Error with the log's end when it fails.
  */
 export async function buildGoTool(
@@ -32,8 +34,9 @@ export async function buildGoTool(
 ): Promise<string> {
   const source = join(projectFolder, 'tools', tool.name)
   const key = await keyOf(source)
+  const { program = tool.name } = tool
   const folder = await makeOnce({
-    folder: join(cacheFolder(), tool.name, key),
+    folder: join(cacheFolder(), program, key),
     title: tool.title,
     make: async (temporary) => {
       const go = await findGo(options.programFolders, tool.name)
@@ -47,17 +50,17 @@ export async function buildGoTool(
           '-ldflags',
           linker,
           '-o',
-          join(temporary, tool.name),
+          join(temporary, program),
           tool.package ?? '.',
         ],
         cwd: source,
         environment: childEnvironment({ GOFLAGS: '-mod=readonly -buildvcs=false', GOWORK: 'off' }),
-        logFile: join(cacheFolder(), 'logs', `${tool.name}.log`),
+        logFile: join(cacheFolder(), 'logs', `${program}.log`),
         signal: options.signal,
       })
     },
   })
-  return join(folder, tool.name)
+  return join(folder, program)
 }
 
 /**

@@ -39,6 +39,8 @@ export const annotations = {
   stop: 'atelier.dev/stop',
   /** Digest of what the controller wants of a Deployment, to notice when that changes. */
   shape: 'atelier.dev/shape',
+  /** Of pods of pools: the Models that they were made with. */
+  packs: 'atelier.dev/packs',
   /** Of Kubernetes: when a ReplicaSet shrinks, pods with the smallest number go first. */
   podDeletionCost: 'controller.kubernetes.io/pod-deletion-cost',
   /** Of the controllers' Lease: where the leader's HTTP is found. */

@@ -3,6 +3,7 @@ import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { resolveKubernetes } from '../../src/local/components/kubernetes-programs.ts'
+import { QUEUE_CONCURRENCY } from '../../src/controller/limits.ts'
 import { readLocalConfig } from '../../src/platform/config/local.ts'
 import {
   type BenchConditions,
@@ -19,6 +20,7 @@ import { parseBenchOptions, type SectionName, usage } from './operator/options.t
 import { kueueDedicated, kueuePooled } from './operator/sections/baseline.ts'
 import { click } from './operator/sections/click.ts'
 import { fairness } from './operator/sections/fairness.ts'
+import { kueueItself } from './operator/sections/kueue-itself.ts'
 import { pods } from './operator/sections/pods.ts'
 import { queuedDedicated, queuedPooled } from './operator/sections/queued.ts'
 import { ready } from './operator/sections/ready.ts'
@@ -29,6 +31,7 @@ import { printRow, printTitle } from './print.ts'
 
 /** `npm run bench:operator`: how much the operator does, and what it costs the API server. */
 const sections: Readonly<Record<SectionName, Section>> = {
+  'kueue-itself': kueueItself,
   'kueue-pooled': kueuePooled,
   'kueue-dedicated': kueueDedicated,
   'queued-pooled': queuedPooled,
@@ -65,6 +68,7 @@ async function main(): Promise<number> {
     for (const figure of measured) printFigure(figure, judge(figure, ranges, occasion))
     figures.push(...measured)
   }
+  printRatio(figures)
   printRow('load average after', loads())
   if (options.record) record(withRecorded(ranges, figures, occasion))
   const beyond = figures.filter((figure) => judge(figure, ranges, occasion) === 'Beyond')
@@ -92,13 +96,24 @@ function printConditions({ scale, conditions }: Occasion): void {
   printRow('memory', `${memoryGibibytes} GiB`)
   printRow('node', node)
   printRow('control plane', `${kubernetes}, etcd without fsync, its clients at 500 requests/s`)
-  printRow('controller', 'one process, no limit of requests/s, 16 reconciles at a time')
+  const atATime = `${QUEUE_CONCURRENCY} reconciles at a time`
+  printRow('controller', `one process, no limit of requests/s, ${atATime}`)
   printRow('driver', `administrator, ${driverParallelism} requests at a time, in this process`)
   printRow('api', 'fake, in this process: every hold granted, every attempt reported as Completed')
   printRow('pods', 'simulated: they end by a timer and ask for no tokens')
   printRow('pool pods', 'simulated: fake-pool-pods in the one process of the node agent')
   printRow('but section click', 'real api, database, pods and pictures')
   printRow('load average before', loads())
+}
+
+/** Of the same shape and scale in one run: what a mark from another machine cannot tell. */
+function printRatio(figures: readonly Figure[]): void {
+  const rateOf = (section: SectionName) =>
+    figures.find(({ key }) => key === `${section}.jobsPerSecond`)?.value
+  const kueue = rateOf('kueue-itself')
+  const pooled = rateOf('kueue-pooled')
+  if (kueue === undefined || pooled === undefined) return
+  printRow('jobs a second, pooled ÷ Kueue itself', (pooled / kueue).toFixed(2))
 }
 
 function record(ranges: RangeFile): void {

@@ -15,10 +15,10 @@ import type { QuotaQueue } from '../kueue/quota-queue.ts'
 import type { PoolBoard } from '../model-pool/pool-board.ts'
 import { type CandidateFacts, viewCandidate } from './admission-input.ts'
 import { Candidates } from './candidates.ts'
-import { ClusterView, type GpuCount } from './cluster-view.ts'
+import { type ClusterState, ClusterView, type GpuCount } from './cluster-view.ts'
 import { isReserved } from './eligibility.ts'
 import type { HoldMemory } from './hold-memory.ts'
-import { hopelessnessOf, onNode, slotPlaceIn, waiting } from './job-place.ts'
+import { hopelessnessOf, placeAgain, slotPlaceIn, waiting } from './job-place.ts'
 import type { JobPlace } from './observed.ts'
 import { PastRuns } from './past-runs.ts'
 import { PlaceReservations, type ReservedPlace } from './place-reservations.ts'
@@ -57,7 +57,7 @@ export class AdmissionBoard {
   readonly #past = new PastRuns()
   /** Jobs that nothing there is could ever run, as they were told. */
   readonly #hopeless = new Set<string>()
-  #places: ReadonlyMap<string, Place> = new Map()
+  #places = new Map<string, Place>()
   #turns: Turns = new Map()
   #plannedMs = -Infinity
   /** How long the last plan took: a large cluster is planned less often. */
@@ -96,15 +96,18 @@ export class AdmissionBoard {
 
   /** Something that matters changed: plan again soon, once for many changes. */
   touch(): void {
-    this.#timer ??= setTimeout(() => this.#planSafely(), Math.max(REPLAN_MS, this.#pauseMs()))
+    this.#timer ??= setTimeout(
+      () => this.#planSafely(),
+      Math.max(REPLAN_MS, this.#costMs * REPLAN_SHARE),
+    )
   }
 
   /** Where the next attempt of the job may start now. */
   placeOf(job: GenerationJob): JobPlace {
     const { uid } = job.metadata
-    const reserved = this.#reservations.of(uid)?.place.kind
-    if (reserved === 'Quota') return this.#toQuota(job)
-    if (reserved !== undefined) return reserved === 'Node' ? onNode : waiting
+    const reserved = this.#reservations.of(uid)?.place
+    if (reserved?.kind === 'Quota') return this.#toQuota(job)
+    if (reserved !== undefined) return placeAgain(reserved)
     const candidate = this.#candidates.ask(job, this.#facts())
     if (candidate === undefined) return waiting
     if (this.#candidates.isFresh(uid)) this.#planForOne()
@@ -118,10 +121,7 @@ export class AdmissionBoard {
    */
   reserve(job: GenerationJob, { number, place }: NewAttempt): boolean {
     const { uid } = job.metadata
-    if (place.kind === 'Slot' && !this.#takeSlot(job, { number, place })) {
-      this.touch()
-      return false
-    }
+    if (place.kind === 'Slot' && !this.#takeSlot(job, { number, place })) return this.#lose(uid)
     this.#reservations.add(job, { number, place })
     this.#candidates.queue.remove(uid)
     return true
@@ -130,8 +130,8 @@ export class AdmissionBoard {
   /** The attempt could not be created: others may have its place until the job asks again. */
   release(job: GenerationJob): void {
     const { uid } = job.metadata
-    const attempt = this.#reservations.remove(uid)
-    if (attempt !== undefined) this.#options.pools.release({ uid, attempt })
+    const { place, number: attempt = 0 } = this.#reservations.remove(uid) ?? {}
+    if (place?.kind === 'Slot') this.#options.pools.release({ pod: place.podUID, uid, attempt })
     this.standAside(job)
   }
 
@@ -173,14 +173,10 @@ export class AdmissionBoard {
     return this.#options.pools.assign({ pod, uid, attempt: number, model, instead })
   }
 
-  #pauseMs(): number {
-    return this.#costMs * REPLAN_SHARE
-  }
-
   /** A job that has just come need not wait for a timer, unless planning is all that is done. */
   #planForOne(): void {
     const { clock } = this.#options
-    if (clock.nowMs() - this.#plannedMs < this.#pauseMs()) this.touch()
+    if (clock.nowMs() - this.#plannedMs < this.#costMs * REPLAN_SHARE) this.touch()
     else this.#plan()
   }
 
@@ -207,7 +203,7 @@ export class AdmissionBoard {
     this.#costMs = this.#plannedMs - startMs
   }
 
-  #take(input: AdmissionInput): void {
+  #take(input: AdmissionInput & ClusterState): void {
     const admission = admit(input)
     const before = this.#places
     this.#places = new Map(admission.starts.map(({ job, place }) => [job.uid, place]))
@@ -231,7 +227,7 @@ export class AdmissionBoard {
     }
   }
 
-  #tellDemand(input: AdmissionInput): void {
+  #tellDemand(input: AdmissionInput & ClusterState): void {
     const starting = new Set(this.#places.keys())
     const expectedSeconds = (model: string) => this.#past.expectedSeconds(model)
     this.#options.pools.setDemand(demandOf({ ...input, starting, expectedSeconds }))
@@ -256,7 +252,7 @@ export class AdmissionBoard {
   /** A plan of some moments ago still holds: what it gave away fits, and the next one wakes. */
   #resolve(candidate: Candidate): JobPlace {
     const place = this.#places.get(candidate.uid)
-    if (place?.kind === 'Node') return onNode
+    if (place?.kind === 'Node') return place
     if (place?.kind === 'Slot') return this.#slotIn(place, candidate)
     if (place !== undefined) return waiting
     const cause = hopelessnessOf(candidate, this.#cluster.nodes)
@@ -265,14 +261,20 @@ export class AdmissionBoard {
     return { kind: 'Queued', cause }
   }
 
-  #slotIn({ pod, slotModel }: SlotPlan, { model }: Candidate): JobPlace {
-    const instead = slotModel === null || slotModel === model ? undefined : slotModel
-    const place = slotPlaceIn(this.#options.pools.podOf(pod), instead)
-    if (place === undefined) this.touch()
+  #slotIn({ pod, slotModel }: SlotPlan, { uid, model }: Candidate): JobPlace {
+    const place = slotPlaceIn(this.#options.pools.podOf(pod), { slotModel, model })
+    if (place === undefined) this.#lose(uid)
     return place ?? waiting
   }
 
-  #input(): AdmissionInput {
+  /** Its slot is gone, so whatever it gets next wakes it. */
+  #lose(uid: string): false {
+    this.#places.delete(uid)
+    this.touch()
+    return false
+  }
+
+  #input(): AdmissionInput & ClusterState {
     return {
       ...this.#cluster.read(),
       queue: this.#candidates.queue,

@@ -89,7 +89,8 @@ type OwnedAttempt = {
 function viewRunningAttempt({ uid, job, attempt }: OwnedAttempt): RunningJob {
   const nodeName = attempt.pods.find((each) => each.nodeName !== undefined)?.nodeName
   const request = requestOfAttempt(attempt)
-  const owned = { uid: attemptId(uid, attempt.number), ...ownerOf(job) }
+  const owner = job === undefined ? labelledOwnerOf(attempt) : ownerOf(job)
+  const owned = { uid: attemptId(uid, attempt.number), ...owner }
   if (isHeldByQuota(attempt) && attempt.pods.length === 0) {
     return { ...owned, gpus: 0, startMs: startMsOf(attempt), place: { kind: 'Quota' } }
   }
@@ -97,7 +98,7 @@ function viewRunningAttempt({ uid, job, attempt }: OwnedAttempt): RunningJob {
     ...owned,
     gpus: request.gpus,
     startMs: startMsOf(attempt),
-    place: { kind: 'Node', nodeName, request },
+    place: { kind: 'Node', nodeName, plannedName: attempt.job?.plannedName, request },
   }
 }
 
@@ -119,6 +120,12 @@ function jobOf({ generationJobs }: Pick<Caches, 'generationJobs'>, uid: string) 
 function ownerOf(job: GenerationJob | undefined) {
   const { department = '', user } = job?.spec.owner ?? {}
   return { department, user, model: job?.spec.modelRef.name ?? '' }
+}
+
+/** What an attempt says of a job that was deleted. */
+function labelledOwnerOf({ job, pods: [pod] }: AttemptView) {
+  const department = job?.department ?? pod?.department ?? ''
+  return { ...ownerOf(undefined), department }
 }
 
 export function attemptId(uid: string, number: number): string {

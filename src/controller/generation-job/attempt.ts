@@ -116,6 +116,8 @@ export type AttemptOutcome = {
   readonly kind: 'Completed' | 'InvalidInput' | 'Disrupted' | 'Failed'
   readonly message: string
   /** The attempt never began: the next one need not wait at first. */
+  readonly isUnbegun?: boolean | undefined
+  /** Nothing was interrupted, as the pod says itself: it counts as no disruption. */
   readonly isRefused?: boolean | undefined
 }
 
@@ -131,8 +133,9 @@ export function outcomeOfPooled(
 function lossOf({ pod, podName, answers }: PooledView): AttemptOutcome {
   const { cause, startedMs } = answers ?? {}
   const what = cause === undefined ? (pod === 'Ended' ? 'has ended' : 'is gone') : lossWords[cause]
-  const isRefused = cause !== undefined && startedMs === undefined
-  return { kind: 'Disrupted', message: `Pool pod ${podName} ${what}.`, isRefused }
+  const isUnbegun = cause !== undefined && startedMs === undefined
+  const isRefused = isUnbegun && cause === 'Refused'
+  return { kind: 'Disrupted', message: `Pool pod ${podName} ${what}.`, isUnbegun, isRefused }
 }
 
 const lossWords: Readonly<Record<OverCause, string>> = {

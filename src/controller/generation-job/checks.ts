@@ -157,8 +157,12 @@ function countFaults({ status }: GenerationJob, outcome: AttemptOutcome) {
   const { failedAttempts = 0, disruptedAttempts = 0 } = status ?? {}
   return {
     failures: failedAttempts + (outcome.kind === 'Failed' ? 1 : 0),
-    disruptions: disruptedAttempts + (outcome.kind === 'Disrupted' ? 1 : 0),
+    disruptions: disruptedAttempts + (isDisruption(outcome) ? 1 : 0),
   }
+}
+
+export function isDisruption({ kind, isRefused = false }: AttemptOutcome): boolean {
+  return kind === 'Disrupted' && !isRefused
 }
 
 /** Suspending and resuming for ever would use up the numbers. */

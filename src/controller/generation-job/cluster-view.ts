@@ -3,7 +3,7 @@ import type { Clock } from '../../shared/clock.ts'
 import type { AdmissionInput, Occupant, RunningJob } from '../../shared/domain/admission/input.ts'
 import type { AdmissionNode } from '../../shared/domain/admission/nodes.ts'
 import type { Caches } from '../caches.ts'
-import type { PoolBoard } from '../model-pool/pool-board.ts'
+import type { PoolBoard, PoolBoardView } from '../model-pool/pool-board.ts'
 import {
   type PoolOffer,
   viewDepartment,
@@ -20,18 +20,22 @@ export type ClusterSources = {
   readonly clock: Clock
 }
 
+type Owner = Pick<RunningJob, 'department' | 'user' | 'model'>
+
 export type GpuCount = { readonly total: number; readonly used: number }
 
 /** What there is of an AdmissionInput beside its queue. */
 export type ClusterState = Pick<
   AdmissionInput,
-  'nowMs' | 'nodes' | 'occupants' | 'pools' | 'running' | 'departments'
->
+  'nowMs' | 'nodes' | 'occupants' | 'running' | 'departments'
+> & { readonly pools: readonly PoolBoardView[] }
 
 /** The Nodes, pools and running jobs as the caches show them, with what they do not show yet. */
 export class ClusterView {
   readonly #sources: ClusterSources
   #nodes: readonly AdmissionNode[] | undefined
+  /** Whose the attempts are that were seen the last time. */
+  #owners: ReadonlyMap<string, Owner> = new Map()
 
   constructor(sources: ClusterSources) {
     this.#sources = sources
@@ -81,9 +85,24 @@ export class ClusterView {
       nodes: this.nodes,
       occupants: pools.occupants(),
       pools: views,
-      running: [...this.#runningOnNodes(), ...viewRunningInSlots({ caches, pools, views, nowMs })],
+      running: this.#owned([
+        ...this.#runningOnNodes(),
+        ...viewRunningInSlots({ caches, pools, views, nowMs }),
+      ]),
       departments: new Map(departments.map((one) => [one.metadata.name, viewDepartment(one)])),
     }
+  }
+
+  /** Whoever deletes a job that runs must not get its place under the caps before it has ended. */
+  #owned(running: readonly RunningJob[]): RunningJob[] {
+    const all = running.map((run) => {
+      const isDeleted = run.department === '' || run.model === ''
+      return isDeleted ? { ...run, ...this.#owners.get(run.uid) } : run
+    })
+    this.#owners = new Map(
+      all.map(({ uid, department, user, model }) => [uid, { department, user, model }]),
+    )
+    return all
   }
 
   #runningOnNodes(): RunningJob[] {

@@ -69,7 +69,7 @@ function startAttempt(
   const number = state.kind === 'None' ? 1 : state.attempt.number + 1
   switch (place.kind) {
     case 'Node':
-      return startOnNode(observed, { number, allowCpu })
+      return startOnNode(observed, { number, allowCpu, nodeName: place.nodeName })
     case 'Slot':
       return startInSlot(observed, { number, slot: place.slot })
     case 'Quota':
@@ -80,15 +80,19 @@ function startAttempt(
 }
 
 /** The Job comes first: its name tells the number again if the status cannot be written. */
-function startOnNode(observed: Observed, { number, allowCpu }: NextAttempt): Decision {
-  const attempt = ownAttempt(observed, { number, allowCpu })
+function startOnNode(
+  observed: Observed,
+  { nodeName, ...next }: NextAttempt & { readonly nodeName: string | undefined },
+): Decision {
+  const attempt = ownAttempt(observed, next)
   if (attempt === undefined) return { actions: [] }
+  const { number } = next
   const starting = condition({ type: 'PodsReady', status: 'False', reason: 'Starting' })
   const conditions = startConditions(observed, starting)
   const message = `Attempt ${number} starts with ${attempt.gpus} GPUs.`
   return {
     actions: [
-      attempt,
+      { ...attempt, nodeName },
       ...writeStatus(observed, {
         conditions,
         fields: { attempt: { number }, retryTime: undefined },

@@ -56,7 +56,9 @@ function assignmentOf({ job }: Observed, attempt: AttemptView): SlotAssignment |
   return slotAssignment(job, { number: attempt.number, runner, podUID, pod: address })
 }
 
-type Slot = Pick<SlotAssignment, 'runner' | 'podUID' | 'pod' | 'instead'> & { readonly number: number }
+type Slot = Pick<SlotAssignment, 'runner' | 'podUID' | 'pod' | 'instead'> & {
+  readonly number: number
+}
 
 export function slotAssignment(job: GenerationJob, { number, ...slot }: Slot): SlotAssignment {
   const { uid } = job.metadata

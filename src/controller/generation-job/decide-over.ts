@@ -1,6 +1,7 @@
 import type { GenerationJobStatus } from '../../shared/crd/generation-job.ts'
 import { timestamp } from '../conditions.ts'
 import { type AttemptOutcome, type AttemptState, isSuspending } from './attempt.ts'
+import { isDisruption } from './checks.ts'
 import { attemptFields, liveConditions, recorded } from './decide-live.ts'
 import type { Decision } from './decision.ts'
 import type { Observed } from './observed.ts'
@@ -40,24 +41,29 @@ function accountSuspension({ observed, state }: Ended): Decision {
 }
 
 /** One that never began lost nothing: the next one follows at once, and later ones do not. */
-function pauseAfter(
-  { isRefused = false }: AttemptOutcome,
-  { failures, retryBaseMs }: { readonly failures: number; readonly retryBaseMs: number },
-): number {
-  if (!isRefused) return retryDelayMs(failures + 1, retryBaseMs)
-  return failures === 0 ? 0 : retryDelayMs(failures, retryBaseMs)
+function pauseAfter({ observed, state, outcome, retryBaseMs }: Ended): number {
+  const { failedAttempts = 0, disruptedAttempts = 0 } = observed.job.status ?? {}
+  const failures = outcome.kind === 'Failed' ? failedAttempts : disruptedAttempts
+  if (outcome.isUnbegun !== true) return retryDelayMs(failures + 1, retryBaseMs)
+  // Those that were refused before are counted nowhere but in the number.
+  const unlucky = state.attempt.number - 1 - failedAttempts
+  return unlucky <= 0 ? 0 : retryDelayMs(unlucky, retryBaseMs)
 }
 
-function accountFailure({ observed, state, outcome, retryBaseMs }: Ended): Decision {
-  const { status } = observed.job
+function countedFields({ observed, outcome }: Ended): Partial<GenerationJobStatus> {
+  const { failedAttempts = 0, disruptedAttempts = 0 } = observed.job.status ?? {}
+  if (outcome.kind === 'Failed') return { failedAttempts: failedAttempts + 1 }
+  return isDisruption(outcome) ? { disruptedAttempts: disruptedAttempts + 1 } : {}
+}
+
+function accountFailure(ended: Ended): Decision {
+  const { observed, state, outcome } = ended
   const isOurs = outcome.kind === 'Failed'
-  const failures = (isOurs ? status?.failedAttempts : status?.disruptedAttempts) ?? 0
-  const delayMs = pauseAfter(outcome, { failures, retryBaseMs })
-  const counted = isOurs ? 'failedAttempts' : 'disruptedAttempts'
+  const delayMs = pauseAfter(ended)
   const message = `Attempt ${state.attempt.number}: ${outcome.message}`
   const fields: Partial<GenerationJobStatus> = {
     ...attemptFields(observed, state.attempt, isOurs ? 'Failed' : 'Disrupted'),
-    [counted]: failures + 1,
+    ...countedFields(ended),
     // The pause counts against the deadline, because the job is active all the while.
     activeSeconds: activeSecondsAfter(observed.job, state, observed.nowMs + delayMs),
     retryTime: timestamp(observed.nowMs + delayMs),

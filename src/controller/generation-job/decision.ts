@@ -14,6 +14,8 @@ export type Action =
       readonly loras: readonly Model[]
       readonly number: number
       readonly gpus: number
+      /** The Node that has room for it. */
+      readonly nodeName?: string | undefined
       /** Kueue is to let it start. */
       readonly queue?: QuotaQueue | undefined
     }

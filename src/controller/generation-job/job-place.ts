@@ -2,19 +2,28 @@ import { type AdmissionNode, fitsSomeNode } from '../../shared/domain/admission/
 import type { Candidate } from '../../shared/domain/admission/queue.ts'
 import type { PoolPod } from '../model-pool/pool-board.ts'
 import type { JobPlace } from './observed.ts'
+import type { ReservedPlace } from './place-reservations.ts'
 
-export const onNode: JobPlace = { kind: 'Node' }
+/** Of a job that asks again before any cache shows what it was given. */
+export function placeAgain(reserved: ReservedPlace): JobPlace {
+  return reserved.kind === 'Node' ? { kind: 'Node', nodeName: reserved.nodeName } : waiting
+}
+
 export const waiting: JobPlace = { kind: 'Queued', cause: 'Turn' }
+
+/** What the slot has in memory, and what the job needs there. */
+type SlotModels = { readonly slotModel: string | null; readonly model: string }
 
 /** A free slot of the pod as a decision needs it; undefined when the pod cannot be asked now. */
 export function slotPlaceIn(
   found: PoolPod | undefined,
-  instead: string | undefined,
+  { slotModel, model }: SlotModels,
 ): JobPlace | undefined {
   const { ip, state } = found ?? {}
   if (found === undefined || ip === undefined || state === undefined) return undefined
   const { namespace, pool, name: podName, uid: podUID, nodeName } = found
   const pod = { namespace, pool, ip }
+  const instead = slotModel === null || slotModel === model ? undefined : slotModel
   return { kind: 'Slot', slot: { pod, podName, podUID, nodeName, runner: state.runner, instead } }
 }
 

@@ -25,6 +25,7 @@ import { baseMounts, baseVolumes, podBase, tokenMount } from '../pod-base.ts'
 import type { ControllerSettings } from '../settings.ts'
 import { type ModelSet, requestOf } from './eligibility.ts'
 import { attemptJobName, jobIdOf } from './names.ts'
+import { preferNode } from './planned-node.ts'
 
 export type AttemptPlan = {
   readonly job: GenerationJob
@@ -33,6 +34,8 @@ export type AttemptPlan = {
   readonly loras: readonly Model[]
   readonly number: number
   readonly gpus: number
+  /** Where there is room for it. */
+  readonly nodeName?: string | undefined
   /** Made suspended: from then on only Kueue says when it runs. */
   readonly queue?: QuotaQueue | undefined
   readonly settings: ControllerSettings
@@ -96,6 +99,7 @@ function podSpec(plan: AttemptPlan): PodSpec {
   const { initContainers } = packs
   return {
     ...podBase(plan.settings),
+    ...(plan.nodeName === undefined ? {} : { affinity: preferNode(plan.nodeName) }),
     restartPolicy: 'Never',
     terminationGracePeriodSeconds: GRACE_SECONDS,
     ...(initContainers.length === 0 ? {} : { initContainers: [...initContainers] }),

@@ -17,6 +17,10 @@ export type AttemptJobView = {
   /** The Job controller has given up or is done: no pod of it will start any more. */
   readonly finished: boolean
   readonly request: Resources
+  /** The Node that was chosen for its pod. */
+  readonly plannedName?: string | undefined
+  /** Of its owner, by its label. */
+  readonly department?: string | undefined
   /** Kueue decides when it may have a pod. */
   readonly quota?: JobQuota | undefined
 }
@@ -44,6 +48,8 @@ export type PodView = {
   /** Evicted, preempted, or its Node was lost. */
   readonly disrupted: boolean
   readonly request: Resources
+  /** Of its owner, by its label. */
+  readonly department?: string | undefined
   /** Its packs are on their way. */
   readonly fetching?: boolean | undefined
   /** Why it does not run yet. */
@@ -88,7 +94,8 @@ export type SlotPlace = {
 
 /** Where the next attempt may start, or why it has to wait. */
 export type JobPlace =
-  | { readonly kind: 'Node' }
+  /** `nodeName`: the one that has room for it. */
+  | { readonly kind: 'Node'; readonly nodeName?: string | undefined }
   | { readonly kind: 'Slot'; readonly slot: SlotPlace }
   /** In a pod of its own, as soon as a queue of Kueue lets it. */
   | { readonly kind: 'Quota'; readonly queue: QuotaQueue }

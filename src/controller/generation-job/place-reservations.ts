@@ -9,7 +9,11 @@ import { attemptJobName } from './names.ts'
 
 /** The place of an attempt that is about to start. Who has which slot is known to the pools. */
 export type ReservedPlace =
-  | { readonly kind: 'Node'; readonly request: Resources }
+  | {
+      readonly kind: 'Node'
+      readonly request: Resources
+      readonly nodeName?: string | undefined
+    }
   | { readonly kind: 'Slot'; readonly podUID: string; readonly instead?: string | undefined }
   | { readonly kind: 'Quota' }
 
@@ -39,19 +43,23 @@ export class PlaceReservations {
     this.#byUid.set(job.metadata.uid, { ...attempt, job, sinceMs })
   }
 
-  /** The attempt that had one. */
-  remove(uid: string): number | undefined {
-    const number = this.#byUid.get(uid)?.number
+  /** What was kept for the job until now. */
+  remove(uid: string): Reservation | undefined {
+    const reservation = this.#byUid.get(uid)
     this.#byUid.delete(uid)
-    return number
+    return reservation
   }
 
-  /** Ends as soon as the cache shows the attempt, or when it should have long ago. */
+  /**
+   * Ends as soon as the cache shows the attempt. One that shows it in the status of its job only is
+   * behind: the attempt is there. Else it ends when the cache should have shown it long ago.
+   */
   of(uid: string): Reservation | undefined {
     const reservation = this.#byUid.get(uid)
     if (reservation === undefined) return undefined
     const isLate = this.#options.clock.nowMs() - reservation.sinceMs >= RESERVATION_MS
-    if (!isLate && !this.#isSeen(reservation)) return reservation
+    const isKept = !isLate || this.#isWritten(reservation)
+    if (isKept && !this.#isSeen(reservation)) return reservation
     this.#byUid.delete(uid)
     return undefined
   }
@@ -72,13 +80,22 @@ export class PlaceReservations {
 
   #isSeen({ job, number, place }: Reservation): boolean {
     const { uid } = job.metadata
-    const { generationJobs, jobs } = this.#options.caches
-    if (place.kind === 'Slot') {
-      const [cached] = generationJobs.listIndexed(indexKeys.uid(uid))
-      return (cached?.status?.attempt?.number ?? 0) >= number
-    }
+    const { number: last = 0, outcome } = this.#attemptOf(uid) ?? {}
+    if (last > number || (last === number && outcome !== undefined)) return true
+    if (place.kind === 'Slot') return last === number
     const name = attemptJobName(uid, number)
-    return jobs.listIndexed(indexKeys.uid(uid)).some(({ metadata }) => metadata.name === name)
+    const all = this.#options.caches.jobs.listIndexed(indexKeys.uid(uid))
+    return all.some(({ metadata }) => metadata.name === name)
+  }
+
+  /** Its Job was made. */
+  #isWritten({ job, number }: Reservation): boolean {
+    return this.#attemptOf(job.metadata.uid)?.number === number
+  }
+
+  #attemptOf(uid: string) {
+    const [cached] = this.#options.caches.generationJobs.listIndexed(indexKeys.uid(uid))
+    return cached?.status?.attempt
   }
 }
 
@@ -93,6 +110,6 @@ function asRunning({ job, number, place, sinceMs }: Reservation): RunningJob[] {
     startMs: sinceMs,
   }
   if (place.kind === 'Quota') return [{ ...owned, gpus: 0, place }]
-  const { request } = place
-  return [{ ...owned, gpus: request.gpus, place: { kind: 'Node', request } }]
+  const { request, nodeName: plannedName } = place
+  return [{ ...owned, gpus: request.gpus, place: { kind: 'Node', request, plannedName } }]
 }

@@ -1,7 +1,6 @@
 import { POOL_ABANDON_MS } from '../limits.ts'
 import type { AttemptOfJob } from '../pool-client.ts'
 import {
-  type OverCause,
   type PoolAnswers,
   PoolWatcher,
   type SlotAssignment,
@@ -12,7 +11,7 @@ export type PoolAssignmentsOptions = WatcherParts & {
   /** Called with the key of a job whose attempt has something new. */
   readonly wake: (key: string) => void
   /** Called once for each attempt that is over, before its job is woken. */
-  readonly onOver: (assignment: SlotAssignment, cause: OverCause | undefined) => void
+  readonly onOver: (assignment: SlotAssignment, answers: PoolAnswers) => void
 }
 
 /**
@@ -61,7 +60,9 @@ export class PoolAssignments {
 
   /** An attempt that no job knows of: it is ended, and nobody waits for that. */
   cancelStray(assignment: SlotAssignment): void {
-    if ([...this.#abandoned].some((watcher) => isOf(watcher, assignment))) return
+    const isSame = (watcher: PoolWatcher) =>
+      isOf(watcher, assignment) && watcher.assignment.podUID === assignment.podUID
+    if ([...this.#abandoned].some(isSame)) return
     const onChange = () => this.#noteEnd(watcher)
     const watcher: PoolWatcher = new PoolWatcher(this.#options, {
       assignment,
@@ -101,8 +102,8 @@ export class PoolAssignments {
     return watcher
   }
 
-  #noteEnd({ answers: { state, cause }, assignment }: PoolWatcher): void {
-    if (state === 'Over') this.#options.onOver(assignment, cause)
+  #noteEnd({ answers, assignment }: PoolWatcher): void {
+    if (answers.state === 'Over') this.#options.onOver(assignment, answers)
   }
 
   #start(watcher: PoolWatcher): void {

@@ -5,9 +5,10 @@ import type {
 } from '../../shared/domain/admission/input.ts'
 import { ownerKey } from '../../shared/domain/admission/owner.ts'
 import type { Line, Shape } from '../../shared/domain/admission/queue.ts'
-import type { PoolDemand } from '../model-pool/pool-board.ts'
+import type { PoolBoardView, PoolDemand } from '../model-pool/pool-board.ts'
 
 export type DemandInputs = Pick<AdmissionInput, 'queue' | 'running' | 'departments'> & {
+  readonly pools: readonly Pick<PoolBoardView, 'name' | 'slotsToCome'>[]
   /** Jobs that start by the last plan. */
   readonly starting: ReadonlySet<string>
   readonly expectedSeconds: (model: string) => number
@@ -15,24 +16,29 @@ export type DemandInputs = Pick<AdmissionInput, 'queue' | 'running' | 'departmen
 
 /**
  * How many waiting jobs would start now if the pools had a slot for each: no more than the caps of
- * their owners let. A job that several pools can serve counts in the first.
+ * their owners let. A job that several pools can serve counts in one that has slots to come for it,
+ * and in the first by name where none has.
  */
 export function demandOf(inputs: DemandInputs): ReadonlyMap<string, PoolDemand> {
   const counted = new Map<string, { jobs: number; seconds: number }>()
+  const slotsLeft = new Map(inputs.pools.map(({ name, slotsToCome }) => [name, slotsToCome]))
   const running = countRunning(inputs.running)
   for (const line of inputs.queue.lines()) {
     let left = allowanceOf(line, running, inputs.departments)
     for (const shape of line.shapes) {
       const [first] = shape.jobs
-      const pool = first?.pools[0]
-      if (first === undefined || pool === undefined) continue
+      if (first === undefined || first.pools.length === 0) continue
       const jobs = Math.min(left, waitingIn(shape, inputs.starting))
       left -= jobs
       if (jobs === 0) continue
-      const sum = counted.get(pool) ?? { jobs: 0, seconds: 0 }
-      sum.jobs += jobs
-      sum.seconds += jobs * inputs.expectedSeconds(first.model)
-      counted.set(pool, sum)
+      const seconds = inputs.expectedSeconds(first.model)
+      for (const [pool, part] of shareOut(jobs, first.pools, slotsLeft)) {
+        const sum = counted.get(pool) ?? { jobs: 0, seconds: 0 }
+        sum.jobs += part
+        sum.seconds += part * seconds
+        counted.set(pool, sum)
+        slotsLeft.set(pool, (slotsLeft.get(pool) ?? 0) - part)
+      }
       running.set(line.department, (running.get(line.department) ?? 0) + jobs)
     }
   }
@@ -41,6 +47,25 @@ export function demandOf(inputs: DemandInputs): ReadonlyMap<string, PoolDemand> 
       return [pool, { waitingJobs: jobs, expectedSeconds: seconds / jobs }]
     }),
   )
+}
+
+/** Jobs by pool: each pool gets as many as it has slots to come, and the first those beyond. */
+function shareOut(
+  jobs: number,
+  pools: readonly string[],
+  slotsLeft: ReadonlyMap<string, number>,
+): [pool: string, jobs: number][] {
+  const sorted = pools.toSorted()
+  const parts = new Map<string, number>()
+  let left = jobs
+  for (const pool of sorted) {
+    const part = Math.min(left, Math.max(0, slotsLeft.get(pool) ?? 0))
+    left -= part
+    if (part > 0) parts.set(pool, part)
+  }
+  const [rest = sorted[0]] = parts.keys()
+  if (left > 0 && rest !== undefined) parts.set(rest, (parts.get(rest) ?? 0) + left)
+  return [...parts]
 }
 
 /** A plan starts the jobs of a shape in order. */

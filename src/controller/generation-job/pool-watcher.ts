@@ -3,7 +3,13 @@ import { type BackOff, startBackOff } from '../../platform/kube/back-off.ts'
 import { unreachable } from '../../shared/assert.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Assigned } from '../../shared/wire/pool.ts'
-import { POOL_BUSY_MS, POOL_RETRY_MAX_MS, POOL_RETRY_MIN_MS, POOL_WAIT_SECONDS } from '../limits.ts'
+import {
+  POOL_BUSY_MS,
+  POOL_RETRY_MAX_MS,
+  POOL_RETRY_MIN_MS,
+  POOL_WAIT_PAUSE_MS,
+  POOL_WAIT_SECONDS,
+} from '../limits.ts'
 import type {
   AttemptOfJob,
   PoolAnswer,
@@ -35,6 +41,8 @@ export type PoolAnswers = {
   readonly state: 'Assigning' | 'Running' | 'Over'
   /** Of an attempt that is over. */
   readonly cause?: OverCause | undefined
+  /** How the attempt ended, as the pod says. */
+  readonly reason?: Assigned['reason'] | undefined
   /** When the pod said for the first time that it has the job. */
   readonly startedMs?: number | undefined
   /** The pod gives no usable answer, since then. */
@@ -156,8 +164,13 @@ export class PoolWatcher {
   async #wait(signal: AbortSignal): Promise<number> {
     const { uid, attempt, pod } = this.assignment
     const question = { uid, attempt, waitSeconds: POOL_WAIT_SECONDS, signal }
+    const askedMs = this.#parts.clock.nowMs()
     const answer = await this.#parts.client.wait(pod, question)
-    if (answer.kind === 'Answered') return this.#take(answer.value)
+    if (answer.kind === 'Answered') {
+      // A pod that does not wait must not be asked without end.
+      const earlyMs = askedMs + POOL_WAIT_PAUSE_MS - this.#parts.clock.nowMs()
+      return this.#take(answer.value) + (answer.value.state === 'Running' ? earlyMs : 0)
+    }
     if (answer.kind === 'Unknown') return this.#end('Unknown')
     return this.#pauseSilently()
   }
@@ -174,11 +187,11 @@ export class PoolWatcher {
     return this.#isCancelSent ? 0 : this.#pauseSilently()
   }
 
-  #take({ state }: Assigned): number {
+  #take({ state, reason }: Assigned): number {
     const startedMs = this.#answers.startedMs ?? this.#parts.clock.nowMs()
     this.#backOff.reset()
     if (state === 'Ended') {
-      this.#learn({ startedMs })
+      this.#learn({ startedMs, reason })
       return this.#end('Ended')
     }
     this.#learn({ state: 'Running', startedMs, silentSinceMs: undefined })

@@ -64,10 +64,10 @@ function reservePlace(
 ): boolean {
   for (const action of actions) {
     if (action.kind === 'CreateAttempt') {
-      const { number, queue } = action
+      const { number, nodeName, queue } = action
       if (queue !== undefined) return board.reserve(job, { number, place: { kind: 'Quota' } })
       const request = requestOf(action, { allowCpu: settings.allowCpu, clusterGpus })
-      return board.reserve(job, { number, place: { kind: 'Node', request } })
+      return board.reserve(job, { number, place: { kind: 'Node', request, nodeName } })
     }
     if (action.kind === 'Assign' && openPooledAttempt(job) === undefined) {
       const { attempt: number, podUID, instead } = action.assignment

@@ -1,11 +1,13 @@
 import type { WorkQueue, WorkQueueOptions } from '../../platform/kube/work-queue.ts'
 import { STRAY_SWEEP_MS } from '../limits.ts'
+import type { PoolBoard } from '../model-pool/pool-board.ts'
+import type { PoolStates } from '../model-pool/pool-states.ts'
 import type { RegisteredModelPools } from '../model-pool/register.ts'
 import type { PoolClient } from '../pool-client.ts'
 import { AdmissionBoard } from './admission-board.ts'
 import { HoldMemory } from './hold-memory.ts'
 import { PoolAssignments } from './pool-assignments.ts'
-import type { OverCause, SlotAssignment } from './pool-watcher.ts'
+import type { PoolAnswers, SlotAssignment } from './pool-watcher.ts'
 import { reconcile, type ReconcileParts } from './reconcile.ts'
 import { StraySlots } from './stray-slots.ts'
 import { WrittenVersions } from './written-versions.ts'
@@ -52,7 +54,7 @@ export function registerGenerationJobs({
     clock: parts.clock,
     random,
     wake,
-    onOver: (assignment, cause) => freeSlot(pools, assignment, cause),
+    onOver: (assignment, answers) => freeSlot(pools, assignment, answers),
     onError: (error) => onError(error, 'pool'),
   })
   const all: ReconcileParts = {
@@ -78,12 +80,20 @@ export function registerGenerationJobs({
   }
 }
 
-/** A pod that did not do as its slots promised has changed since it was asked. */
-function freeSlot(
-  { board, states }: Registration['pools'],
+type SlotHolders = {
+  readonly board: Pick<PoolBoard, 'release'>
+  readonly states: Pick<PoolStates, 'refresh'>
+}
+
+/**
+ * A pod that did not do as its slots promised has changed since it was asked. So has a slot whose
+ * job did not come to a good end: it may load its model anew before it takes another one.
+ */
+export function freeSlot(
+  { board, states }: SlotHolders,
   { podUID, uid, attempt }: SlotAssignment,
-  cause: OverCause | undefined,
+  { cause, reason }: Pick<PoolAnswers, 'cause' | 'reason'>,
 ): void {
-  board.release({ uid, attempt })
-  if (cause !== 'Ended') states.refresh(podUID)
+  board.release({ pod: podUID, uid, attempt })
+  if (cause !== 'Ended' || reason !== 'Completed') states.refresh(podUID)
 }

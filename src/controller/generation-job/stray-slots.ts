@@ -33,12 +33,12 @@ export class StraySlots {
     const strays = this.#strays()
     this.#sinceMs = new Map(
       strays.map((stray) => {
-        const id = attemptId(stray.uid, stray.attempt)
+        const id = strayId(stray)
         return [id, this.#sinceMs.get(id) ?? nowMs]
       }),
     )
-    return strays.filter(({ uid, attempt }) => {
-      const sinceMs = this.#sinceMs.get(attemptId(uid, attempt)) ?? nowMs
+    return strays.filter((stray) => {
+      const sinceMs = this.#sinceMs.get(strayId(stray)) ?? nowMs
       return nowMs - sinceMs >= STRAY_SLOT_MS
     })
   }
@@ -57,6 +57,11 @@ export class StraySlots {
     const [job] = this.#sources.caches.generationJobs.listIndexed(indexKeys.uid(uid))
     return job !== undefined && mayRun(job, { attempt, podUID })
   }
+}
+
+/** Two pods may say that they have the same attempt. */
+function strayId({ uid, attempt, podUID }: SlotAssignment): string {
+  return `${podUID}/${attemptId(uid, attempt)}`
 }
 
 /** What the status does not show yet may be on its way. */

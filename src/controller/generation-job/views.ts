@@ -2,9 +2,11 @@ import type { Job, Pod } from '../../platform/kube/resources.ts'
 import type { OwnerReference } from '../../platform/kube/types.ts'
 import { type Resources, resourcesOf } from '../../shared/domain/admission/resources.ts'
 import { fetchContainerName, jobContainerName } from '../../shared/domain/pod-contract.ts'
+import { labels } from '../../shared/names.ts'
 import { perObject } from '../per-object.ts'
 import { attemptJobName, parseChildName } from './names.ts'
 import { kueueLabels } from '../kueue/names.ts'
+import { plannedNameOf } from './planned-node.ts'
 import type { AttemptJobView, AttemptView, JobQuota, PodPhase, PodView } from './observed.ts'
 
 export type Children = {
@@ -78,6 +80,8 @@ function viewAttemptJob(job: Job): AttemptJobView {
       (condition) => endings.includes(condition.type) && condition.status === 'True',
     ),
     request: requestOfPod(job.spec?.template.spec),
+    plannedName: plannedNameOf(job.spec?.template.spec),
+    department: job.metadata.labels?.[labels.department],
     quota: viewQuota(job),
   }
 }
@@ -106,6 +110,7 @@ function viewPod(pod: Pod): PodView {
     createdTime: creationTimestamp,
     ...viewContainer(pod),
     request: requestOfPod(pod.spec),
+    department: pod.metadata.labels?.[labels.department],
     disrupted: isDisrupted(pod),
     fetching: isFetching(pod),
     waiting: waitingOf(pod),

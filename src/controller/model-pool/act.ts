@@ -65,14 +65,17 @@ export async function act(parts: PoolActParts, pool: ModelPool, action: PoolActi
   }
 }
 
-/** Once: what is there is never overwritten, because the pods hold it as well. */
+/**
+ * Once: what is there is never overwritten, because the pods hold it as well. A policy sees to that
+ * for us. `immutable` would not let Nodes notice the key of a pool that was made anew: they keep
+ * such a Secret by its name for as long as any pod refers to it.
+ */
 async function createKey({ client, randomBytes }: PoolActParts, pool: ModelPool): Promise<void> {
   const key = Buffer.from(randomBytes(KEY_BYTES)).toString('base64')
   await ignoreExisting(
     createObject(client, secrets, {
       metadata: { ...childMetadata(pool), name: poolKeySecretName(pool.metadata.name) },
       type: poolKeySecretType,
-      immutable: true,
       data: { key },
     }),
   )

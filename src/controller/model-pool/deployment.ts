@@ -19,6 +19,7 @@ import { poolKeySecretName } from '../pool-keys.ts'
 import type { ControllerSettings } from '../settings.ts'
 import { type GpuShape, gpuShape } from './gpu-shape.ts'
 import { poolDeploymentName } from './names.ts'
+import { packMarks } from './pack-marks.ts'
 import { baseModelsOf, lorasOf, podAmounts, podGpus, type PoolFacts } from './pool-models.ts'
 
 type DeploymentSpec = NonNullable<Deployment['spec']>
@@ -58,7 +59,10 @@ export function poolShape(plan: PoolPlan): PoolShape {
     strategy: { type: 'RollingUpdate', rollingUpdate: rollingUpdateOf(gpus) },
     revisionHistoryLimit: 1,
     template: {
-      metadata: { labels: { [labels.pool]: name } },
+      metadata: {
+        labels: { [labels.pool]: name },
+        annotations: { [annotations.packs]: packMarks(pool, facts) },
+      },
       spec: podSpec(plan, { gpus, claimTemplateName: claimTemplate?.metadata.name }),
     },
   }

@@ -1,7 +1,13 @@
 import type { ModelPool } from '../../shared/crd/model-pool.ts'
 import { annotations } from '../../shared/names.ts'
+import type { PoolPodState } from '../../shared/wire/pool.ts'
 import { findCondition } from '../conditions.ts'
 import type { PoolPodView } from './pool-pod.ts'
+
+export type StartingPod = PoolPodView & {
+  readonly leaving: boolean
+  readonly state?: PoolPodState | undefined
+}
 
 /** The annotation that asks for no pod at all, whatever the spec says. */
 export function isStopped({ metadata }: ModelPool): boolean {
@@ -18,17 +24,44 @@ const hopeless: readonly string[] = [
   'NoBaseModel',
   'NoMatchingGpu',
   'NameTaken',
+  'Invalid',
 ]
 
 /**
- * Whether slots may still come: pods that are not ready yet, or such as may be added. `pods` are
- * those that are neither ending nor ended.
+ * How many slots may still come: of pods that are not ready yet, and of such as may be added.
+ * `pods` are those that are neither ending nor ended.
  */
-export function mayGrow(pool: ModelPool, pods: readonly PoolPodView[]): boolean {
+export function slotsToCome(pool: ModelPool, pods: readonly PoolPodView[]): number {
   const reason = findCondition(pool.status?.conditions, 'Ready')?.reason ?? ''
-  if (isStopped(pool) || hopeless.includes(reason)) return false
+  if (isStopped(pool) || hopeless.includes(reason)) return 0
   // Another pod would wait for room as this one does.
-  if (pods.some(({ waiting }) => waiting?.reason === 'Unschedulable')) return false
-  const { replicas, maxReplicas } = pool.spec
-  return pods.filter(({ ready }) => ready).length < (replicas ?? maxReplicas)
+  if (pods.some(hasNoRoom)) return 0
+  const { replicas, maxReplicas, slots } = pool.spec
+  const there = pods.filter(({ ready }) => ready).length
+  return Math.max(0, (replicas ?? maxReplicas) - there) * slots
+}
+
+/** Whether the pod will take jobs: one without room waits for what no start-up time covers. */
+export function isComing(pod: StartingPod): boolean {
+  const isEnding = pod.deleting || pod.terminal || pod.leaving
+  return !pod.ready && !isEnding && !hasNoRoom(pod)
+}
+
+/** The scheduler has found no Node for it. */
+export function hasNoRoom({ nodeName, waiting }: PoolPodView): boolean {
+  return nodeName === undefined && waiting?.reason === 'Unschedulable'
+}
+
+type Preloading = { readonly pool: ModelPool; readonly bases: readonly { readonly name: string }[] }
+
+/** Models that slots are loading: a pod that starts preloads the models in turn, slot by slot. */
+export function loadingOf(pod: StartingPod, { pool, bases }: Preloading): string[] {
+  const { ready, state } = pod
+  if (ready) {
+    const loading = (state?.slots ?? []).filter((slot) => slot.state === 'Loading')
+    return loading.flatMap(({ model }) => model ?? [])
+  }
+  if (bases.length === 0 || !isComing(pod)) return []
+  const names = Array.from({ length: pool.spec.slots }, (_, slot) => bases[slot % bases.length])
+  return names.flatMap((base) => base?.name ?? [])
 }

@@ -3,15 +3,17 @@ import type { Clock } from '../../shared/clock.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import type { ModelPool } from '../../shared/crd/model-pool.ts'
 import type { Occupant, PoolView } from '../../shared/domain/admission/input.ts'
+import { jobsNamespace } from '../../shared/names.ts'
 import type { PoolPodState } from '../../shared/wire/pool.ts'
 import { type Caches, indexKeys } from '../caches.ts'
 import { POOL_STARTUP_SECONDS_DEFAULT, POOL_WAKE_MS } from '../limits.ts'
 import type { PoolKey } from './names.ts'
+import { hasPacks } from './pack-marks.ts'
 import { type PoolPodView, viewPoolPod } from './pool-pod.ts'
 import { baseModelsOf, podGpus, type PoolFacts, poolFacts } from './pool-models.ts'
-import { SlotReservations, type SlotRequest } from './slot-reservations.ts'
+import { type PodAttempt, SlotReservations, type SlotRequest } from './slot-reservations.ts'
 import { type FreeSlot, freeSlotsOf, type SlotJob, slotJobId, withoutJobs } from './slots.ts'
-import { mayGrow } from './growth.ts'
+import { hasNoRoom, isComing, loadingOf, slotsToCome } from './growth.ts'
 
 /** What waits for a pool, as the last plan saw it. */
 export type PoolDemand = {
@@ -41,6 +43,8 @@ export type PoolBoardView = PoolView & {
   readonly namespace: string
   /** Base models and LoRAs. */
   readonly models: readonly string[]
+  /** Slots that may still come. */
+  readonly slotsToCome: number
 }
 
 export type PoolBoardOptions = {
@@ -92,11 +96,14 @@ export class PoolBoard {
     return pod === undefined ? undefined : this.#podOf(viewPoolPod(pod))[0]
   }
 
-  /** The pods of all pools that take room on Nodes, or are about to. */
+  /**
+   * The pods of all pools that take room on Nodes, or are about to. One for which the scheduler has
+   * found none waits like anybody else: what it could not have is not kept for it.
+   */
   occupants(): Occupant[] {
     const views = this.#options.caches.poolPods.list().flatMap((pod) => viewPoolPod(pod) ?? [])
     return views
-      .filter(({ terminal }) => !terminal)
+      .filter((view) => !view.terminal && !hasNoRoom(view))
       .map(({ uid, nodeName, request }) => ({ uid, nodeName, request }))
   }
 
@@ -114,10 +121,10 @@ export class PoolBoard {
     return true
   }
 
-  /** The attempt has no slot any more, or never got it. May be said late, and twice. */
-  release(attempt: Pick<SlotJob, 'uid' | 'attempt'>): void {
-    const pods = this.#reservations.release(attempt)
-    for (const uid of pods) this.#noteIdle(uid)
+  /** The attempt has no slot of this pod any more, or never got it. May be said late, and twice. */
+  release(attempt: PodAttempt): void {
+    this.#reservations.release(attempt)
+    this.#noteIdle(attempt.pod)
     this.#options.onChange()
   }
 
@@ -126,7 +133,8 @@ export class PoolBoard {
     const before = this.#states.get(podUid)
     if (state === undefined) {
       this.#states.delete(podUid)
-      this.#idleSinceMs.delete(podUid)
+      // One that is only silent goes on being idle, and may be given up for that.
+      if (this.podOf(podUid)?.ready !== true) this.#idleSinceMs.delete(podUid)
     } else {
       this.#states.set(podUid, state)
       this.#noteIdle(podUid)
@@ -181,6 +189,9 @@ export class PoolBoard {
     const name = keyOf(pool)
     const pods = this.podsOf(name).filter(({ deleting, terminal }) => !deleting && !terminal)
     const bases = baseModelsOf(pool, facts)
+    // Those that are to be replaced count as if they were gone.
+    const current = pods.filter((pod) => !this.#isOutdated(pod))
+    const toCome = slotsToCome(pool, current)
     return {
       name,
       namespace: pool.metadata.namespace ?? '',
@@ -189,8 +200,10 @@ export class PoolBoard {
       slots: pods.flatMap((pod) =>
         this.#freeSlots(pod).map(({ model }) => ({ pod: pod.uid, model })),
       ),
-      loading: pods.flatMap((pod) => loadingOf(pod, { pool, bases })),
-      growable: mayGrow(pool, pods),
+      loading: current.flatMap((pod) => loadingOf(pod, { pool, bases })),
+      slotsToCome: toCome,
+      growable: toCome > 0,
+      growing: current.some(isComing),
     }
   }
 
@@ -199,30 +212,51 @@ export class PoolBoard {
     const { uid, marked } = view
     const key = `${view.namespace}/${view.pool}`
     const state = this.#states.get(uid)
-    const jobs = this.#jobsOn(uid)
+    const jobs = this.#jobsOn(view)
     const leaving = marked || (this.#leaving.get(key)?.has(uid) ?? false)
     return [{ ...view, key, leaving, state, jobs, idleSinceMs: this.#idleSince(uid, jobs) }]
   }
 
   /** By the status of the jobs, by what was given away just now, and by what the pod says. */
-  #jobsOn(podUid: string): readonly SlotJob[] {
+  #jobsOn(pod: PoolPodView): readonly SlotJob[] {
+    const { uid } = pod
     const cached = this.#options.caches.generationJobs
-      .listIndexed(indexKeys.slotsOf(podUid))
+      .listIndexed(indexKeys.slotsOf(uid))
       .map(viewSlotJob)
-    const said = (this.#states.get(podUid)?.slots ?? []).flatMap(({ job, model }) =>
-      job === null ? [] : [{ ...job, model: model ?? '' }],
-    )
-    const all = [...said, ...cached, ...this.#reservations.on(podUid)]
-    const open = all.filter((job) => !this.#reservations.isReleased(job))
+    const all = [...this.#saidBy(pod), ...cached, ...this.#reservations.on(uid)]
+    const open = all.filter((job) => !this.#reservations.isReleased({ ...job, pod: uid }))
     return [...new Map(open.map((job) => [slotJobId(job), job])).values()]
+  }
+
+  /** Who may make pods in one namespace has no say about the jobs of others. */
+  #saidBy({ uid, namespace, pool }: PoolPodView): SlotJob[] {
+    const { generationJobs, modelPools } = this.#options.caches
+    if (modelPools.get(`${namespace}/${pool}`) === undefined) return []
+    return (this.#states.get(uid)?.slots ?? []).flatMap(({ job, model }) => {
+      if (job === null) return []
+      const [known] = generationJobs.listIndexed(indexKeys.uid(job.uid))
+      const place = known?.metadata.namespace ?? namespace
+      const isNear = namespace === jobsNamespace || namespace === place
+      return isNear ? [{ ...job, model: model ?? '' }] : []
+    })
   }
 
   #freeSlots(pod: PoolPod): readonly FreeSlot[] {
     const { state, ready, deleting, terminal, leaving, ip, jobs } = pod
     const isClosed = !ready || deleting || terminal || leaving || ip === undefined
-    if (isClosed || state === undefined || state.draining) return []
-    const slots = withoutJobs(state.slots, (job) => this.#reservations.isReleased(job))
+    if (isClosed || state === undefined || state.draining || this.#isOutdated(pod)) return []
+    const slots = withoutJobs(state.slots, (job) => {
+      return this.#reservations.isReleased({ ...job, pod: pod.uid })
+    })
     return freeSlotsOf(slots, jobs)
+  }
+
+  /** It lacks what the pool has been given since: a new pod is to take its place. */
+  #isOutdated({ key, packs }: PoolPod): boolean {
+    const { modelPools, models } = this.#options.caches
+    const pool = modelPools.get(key)
+    const modelOf = (name: string) => models.get(name)
+    return pool !== undefined && !hasPacks(packs, pool, { modelOf })
   }
 
   /** Pods that were idle before this process began to look are so since it does. */
@@ -248,17 +282,4 @@ export class PoolBoard {
 function viewSlotJob({ metadata, spec, status }: GenerationJob): SlotJob {
   const attempt = status?.attempt?.number ?? 0
   return { uid: metadata.uid, attempt, model: spec.modelRef.name }
-}
-
-type Preloading = { readonly pool: ModelPool; readonly bases: readonly { readonly name: string }[] }
-
-/** A pod that starts preloads the models in turn, slot by slot. */
-function loadingOf({ ready, state }: PoolPod, { pool, bases }: Preloading): string[] {
-  if (ready) {
-    const loading = (state?.slots ?? []).filter((slot) => slot.state === 'Loading')
-    return loading.flatMap(({ model }) => model ?? [])
-  }
-  if (bases.length === 0) return []
-  const names = Array.from({ length: pool.spec.slots }, (_, slot) => bases[slot % bases.length])
-  return names.flatMap((base) => base?.name ?? [])
 }

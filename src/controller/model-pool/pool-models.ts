@@ -21,8 +21,11 @@ type FactSources = {
 }
 
 export function poolFacts({ caches, allowCpu }: FactSources): PoolFacts {
+  // What a Node has, not what it offers now: its GPUs must not seem gone while a driver restarts.
   const hasGpus = () =>
-    caches.nodes.list().some(({ status }) => resourcesOf(status?.allocatable).gpus > 0)
+    caches.nodes.list().some(({ status }) => {
+      return [status?.capacity, status?.allocatable].some((all) => resourcesOf(all).gpus > 0)
+    })
   return { modelOf: (name) => caches.models.get(name), onCpu: allowCpu && !hasGpus() }
 }
 
@@ -44,12 +47,14 @@ function modelsOf({ spec }: ModelPool, { modelOf }: PoolFacts): NamedModel[] {
   })
 }
 
-/** GPUs of one pod. */
+/** GPUs of one pod. Slices and claims are no whole GPUs of Nodes: who asks for them knows of some. */
 export function podGpus(pool: ModelPool, facts: PoolFacts): number {
+  const { api, sharing, count } = pool.spec.gpu
+  const isOnCpu = facts.onCpu && api !== 'DRA' && sharing !== 'Mig'
   const canUseCpu = baseModelsOf(pool, facts).every(({ model }) =>
     model.spec.runsOn.includes('Cpu'),
   )
-  return facts.onCpu && canUseCpu ? 0 : pool.spec.gpu.count
+  return isOnCpu && canUseCpu ? 0 : count
 }
 
 /**

@@ -20,15 +20,24 @@ export type PoolStates = {
 
 export function startPoolStates({ board, client, startQueue }: PoolStatesOptions): PoolStates {
   const stopping = new AbortController()
+  /** Pods that did not answer the last time. */
+  const silent = new Set<string>()
   const queue = startQueue(async (podUid) => {
     const pod = board.podOf(podUid)
     if (pod === undefined || !isAskable(pod)) {
+      silent.delete(podUid)
       board.noteState(podUid, undefined)
       return { kind: 'Done' }
     }
     const { namespace, pool, ip = '' } = pod
     const answer = await client.state({ namespace, pool, ip }, { signal: stopping.signal })
-    if (answer.kind !== 'Answered') return { kind: 'RecheckAfter', ms: POOL_STATE_SOON_MS * 4 }
+    if (answer.kind !== 'Answered') {
+      // Whatever it said before, it cannot be given a job now.
+      if (silent.has(podUid)) board.noteState(podUid, undefined)
+      silent.add(podUid)
+      return { kind: 'RecheckAfter', ms: POOL_STATE_SOON_MS * 4 }
+    }
+    silent.delete(podUid)
     board.noteState(podUid, answer.value)
     return { kind: 'RecheckAfter', ms: pauseAfter(answer.value) }
   })

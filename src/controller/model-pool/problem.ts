@@ -1,6 +1,7 @@
 import { modelPoolReasons } from '../../shared/crd/conditions.ts'
 import type { Model } from '../../shared/crd/model.ts'
 import { isModelVisible } from '../../shared/domain/known-model.ts'
+import { jobsNamespace } from '../../shared/names.ts'
 import { findCondition } from '../conditions.ts'
 import { poolKeySecretName } from '../pool-keys.ts'
 import { poolDeploymentName } from './names.ts'
@@ -36,7 +37,7 @@ function modelProblem(observed: PoolObserved): PoolProblem | undefined {
 type Named = { readonly name: string; readonly index: number }
 
 function problemOfModel(
-  { facts, department }: PoolObserved,
+  { pool, facts, department }: PoolObserved,
   { name, index }: Named,
 ): PoolProblem | undefined {
   const field = `spec.models[${index}].name`
@@ -44,11 +45,18 @@ function problemOfModel(
   if (model === undefined) {
     return { reason: 'ModelNotFound', message: `${field}: there is no Model ${name}.` }
   }
-  if (department !== undefined && !isModelVisible(model.spec, department)) {
-    const message = `${field}: Model ${name} is not visible to department ${department}.`
+  // The platform's own pools serve all departments, each with what it may see.
+  const isPlatform = pool.metadata.namespace === jobsNamespace
+  if (!isPlatform && !isVisible(model, department)) {
+    const who = department === undefined ? 'a namespace without one' : `department ${department}`
+    const message = `${field}: Model ${name} is for other departments, not for ${who}.`
     return { reason: 'NotVisible', message }
   }
   return readinessProblem(model, `${field}: Model ${name} is not ready.`)
+}
+
+function isVisible({ spec }: Model, department: string | undefined): boolean {
+  return department === undefined ? spec.visibility === 'Public' : isModelVisible(spec, department)
 }
 
 function readinessProblem({ status }: Model, sentence: string): PoolProblem | undefined {

@@ -8,6 +8,7 @@ import { act, deploymentKey, type PoolActParts } from './act.ts'
 import { isOwn, readDeployment, readKeyState } from './children.ts'
 import type { ClaimTemplates } from './claim-templates.ts'
 import { decide } from './decide.ts'
+import { invalidPatch } from './invalid.ts'
 import { poolDeploymentName, type PoolKey } from './names.ts'
 import type { PoolObserved } from './observed.ts'
 import type { PoolBoard } from './pool-board.ts'
@@ -32,6 +33,26 @@ export async function reconcileModelPool(
   const pool = parts.caches.modelPools.get(key)
   if (pool === undefined || pool.metadata.deletionTimestamp !== undefined) return forget(parts, key)
   if (isBehind(parts, key, pool)) return { kind: 'Done' }
+  try {
+    return await reconcilePool(parts, key, pool)
+  } catch (error) {
+    await tellFault(parts, pool, error)
+    throw error
+  }
+}
+
+async function tellFault(parts: PoolReconcileParts, pool: ModelPool, error: unknown) {
+  const patch = invalidPatch(pool, { error, nowMs: parts.clock.nowMs() })
+  if (patch === undefined) return
+  // What cannot be said now is said with the next try.
+  await act(parts, pool, { kind: 'WriteStatus', patch }).catch(() => undefined)
+}
+
+async function reconcilePool(
+  parts: PoolReconcileParts,
+  key: PoolKey,
+  pool: ModelPool,
+): Promise<Outcome> {
   const children = await observeChildren(parts, key, pool)
   // No await between what is seen of the slots and the choice of pods that get no more jobs.
   const decision = decide(observeLocally(parts, pool, children), parts.settings)

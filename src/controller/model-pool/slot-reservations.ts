@@ -8,6 +8,9 @@ import { type SlotJob, slotJobId } from './slots.ts'
 /** An attempt of a job that is to get a slot of the pod with this uid. */
 export type SlotRequest = SlotJob & { readonly pod: string }
 
+/** An attempt in the pod with this uid. */
+export type PodAttempt = Pick<SlotRequest, 'pod' | 'uid' | 'attempt'>
+
 type Reservation = SlotRequest & { readonly untilMs: number }
 type Options = { readonly caches: Pick<Caches, 'generationJobs'>; readonly clock: Clock }
 
@@ -26,25 +29,22 @@ export class SlotReservations {
     const reserved = this.#byPod.get(request.pod) ?? new Map<string, Reservation>()
     const untilMs = this.#options.clock.nowMs() + RESERVATION_MS
     const id = slotJobId(request)
-    this.#released.delete(id)
+    this.#released.delete(releaseId(request))
     reserved.set(id, { ...request, untilMs })
     this.#byPod.set(request.pod, reserved)
   }
 
-  /** Pods of which the attempt may have had a slot. */
-  release(attempt: Pick<SlotJob, 'uid' | 'attempt'>): string[] {
-    const id = slotJobId(attempt)
+  /** Of this pod only: what one says of an attempt ends nothing that another one does. */
+  release(attempt: PodAttempt): void {
+    const id = releaseId(attempt)
     this.#released.delete(id)
     this.#released.set(id, this.#options.clock.nowMs() + RELEASED_SLOT_MS)
     this.#forgetOldReleases()
-    const reserved = [...this.#byPod].filter(([, all]) => all.has(id)).map(([pod]) => pod)
-    for (const pod of reserved) this.#drop(pod, id)
-    const written = this.#jobOf(attempt.uid)?.status?.attempt?.podUID
-    return written === undefined ? reserved : [...new Set([...reserved, written])]
+    this.#drop(attempt.pod, slotJobId(attempt))
   }
 
-  isReleased(attempt: Pick<SlotJob, 'uid' | 'attempt'>): boolean {
-    return this.#released.has(slotJobId(attempt))
+  isReleased(attempt: PodAttempt): boolean {
+    return this.#released.has(releaseId(attempt))
   }
 
   /** Reservations of this pod that still count. */
@@ -56,12 +56,17 @@ export class SlotReservations {
     return [...(this.#byPod.get(podUid)?.values() ?? [])]
   }
 
-  /** Until the cache shows the attempt or a later one, or should have long ago. */
-  #counts({ uid, attempt, untilMs }: Reservation): boolean {
+  /**
+   * Until the cache shows the attempt or a later one, or should have long ago. Which slot was
+   * chosen for it no cache shows: that is remembered while it runs in this pod.
+   */
+  #counts({ pod, uid, attempt, instead, untilMs }: Reservation): boolean {
     const job = this.#jobOf(uid)
     if (job === undefined || isTerminal(job)) return false
-    const written = job.status?.attempt?.number ?? 0
-    return written < attempt && this.#options.clock.nowMs() < untilMs
+    const { number = 0, podUID, outcome } = job.status?.attempt ?? {}
+    const isThere = number === attempt && podUID === pod && outcome === undefined
+    if (isThere) return instead !== undefined
+    return number < attempt && this.#options.clock.nowMs() < untilMs
   }
 
   #jobOf(uid: string): GenerationJob | undefined {
@@ -81,4 +86,8 @@ export class SlotReservations {
       this.#released.delete(id)
     }
   }
+}
+
+function releaseId(attempt: PodAttempt): string {
+  return `${attempt.pod}/${slotJobId(attempt)}`
 }

@@ -25,7 +25,7 @@ export function statusPatch(observed: PoolObserved, situation: PoolSituation): o
   const counts = deployment.state === 'Own' ? deployment.object.status : undefined
   const conditions = mergeConditions(
     pool.status?.conditions,
-    [readyCondition(observed, situation)],
+    [currentCondition(observed, situation)],
     { generation, nowMs },
   )
   const after: ModelPoolStatus = {
@@ -39,22 +39,23 @@ export function statusPatch(observed: PoolObserved, situation: PoolSituation): o
   return mergePatchBetween(pool.status ?? {}, after)
 }
 
-function readyCondition(observed: PoolObserved, situation: PoolSituation): ConditionDraft {
+function currentCondition(observed: PoolObserved, situation: PoolSituation): ConditionDraft {
   const { pool } = observed
   const { problem, replicas } = situation
   if (isStopped(pool))
-    return condition('False', 'Stopped', 'The annotation atelier.dev/stop is set.')
-  if (problem !== undefined) return condition('False', problem.reason, problem.message)
-  if (pool.spec.replicas === 0) return condition('False', 'Stopped', 'spec.replicas is 0.')
-  if (!hasMatchingNode(observed)) return condition('False', 'NoMatchingGpu', gpuMessage(observed))
+    return readyCondition('False', 'Stopped', 'The annotation atelier.dev/stop is set.')
+  if (problem !== undefined) return readyCondition('False', problem.reason, problem.message)
+  if (pool.spec.replicas === 0) return readyCondition('False', 'Stopped', 'spec.replicas is 0.')
+  if (!hasMatchingNode(observed))
+    return readyCondition('False', 'NoMatchingGpu', gpuMessage(observed))
   // It is as ready as it is meant to be: the next job brings a pod.
-  if (replicas === 0) return condition('True', 'ScaledToZero')
+  if (replicas === 0) return readyCondition('True', 'ScaledToZero')
   const ready = observed.pods.filter((pod) => pod.ready && !pod.deleting).length
-  if (ready >= replicas) return condition('True', 'Ready')
-  return condition(ready > 0 ? 'True' : 'False', 'ScalingUp', stuckMessage(observed))
+  if (ready >= replicas) return readyCondition('True', 'Ready')
+  return readyCondition(ready > 0 ? 'True' : 'False', 'ScalingUp', stuckMessage(observed))
 }
 
-function condition(
+export function readyCondition(
   status: Condition['status'],
   reason: PoolReason,
   message: string = modelPoolReasons.Ready[reason],

@@ -1,6 +1,7 @@
 import type { ComingSlot } from '../../shared/domain/admission/virtual-cluster.ts'
 import type { Caches } from '../caches.ts'
 import { OVERDUE_SHARE } from '../limits.ts'
+import { isComing } from '../model-pool/growth.ts'
 import type { PoolBoard, PoolPod } from '../model-pool/pool-board.ts'
 import { keyOf } from '../../platform/kube/resources.ts'
 import type { ModelPool } from '../../shared/crd/model-pool.ts'
@@ -29,12 +30,6 @@ export function comingSlots({ caches, pools, nowMs }: ComingSlotSources): Coming
         return models.map((model) => ({ pool: key, pod: pod.uid, model, atMs }))
       })
   })
-}
-
-/** A pod for which there is no room waits for something that no start-up time covers. */
-function isComing({ ready, deleting, terminal, leaving, waiting }: PoolPod): boolean {
-  const isEnding = deleting || terminal || leaving
-  return !ready && !isEnding && waiting?.reason !== 'Unschedulable'
 }
 
 type StartUp = { readonly startupSeconds: number; readonly nowMs: number }

@@ -12,7 +12,12 @@ import type {
 import { type Caches, indexKeys } from '../caches.ts'
 import type { AdmissionBoard } from '../generation-job/admission-board.ts'
 import { attemptsOf } from '../generation-job/admission-input.ts'
-import { QUEUE_COMPUTATIONS_MAX, QUEUE_SHARE } from '../limits.ts'
+import {
+  QUEUE_COMPUTATIONS_MAX,
+  QUEUE_SHARE,
+  SIMULATION_PATIENCE_MS,
+  SIMULATIONS_MAX,
+} from '../limits.ts'
 import type { ControllerMetrics } from '../metrics.ts'
 import type { PoolBoard } from '../model-pool/pool-board.ts'
 import { RunTimeBook } from '../run-times/run-time-book.ts'
@@ -50,6 +55,8 @@ export class QueueDesk implements QueueAnswers {
   readonly #forecaster: Forecaster
   readonly #given: GivenEstimates
   readonly #pace: Pace
+  /** Of its own, so that whoever simulates keeps no explanation waiting. */
+  readonly #simulations: Pace
   readonly #rounds: ExplainRounds
 
   constructor(options: QueueDeskOptions) {
@@ -60,6 +67,12 @@ export class QueueDesk implements QueueAnswers {
     this.#forecaster = new Forecaster(clock, () => this.#book.times)
     this.#given = new GivenEstimates(metrics.estimateJudged)
     this.#pace = new Pace({ clock, share: QUEUE_SHARE, waitingMax: QUEUE_COMPUTATIONS_MAX })
+    this.#simulations = new Pace({
+      clock,
+      share: QUEUE_SHARE,
+      waitingMax: SIMULATIONS_MAX,
+      patienceMs: SIMULATION_PATIENCE_MS,
+    })
     this.#rounds = new ExplainRounds({
       clock,
       pace: this.#pace,
@@ -78,7 +91,7 @@ export class QueueDesk implements QueueAnswers {
   }
 
   async simulate(request: SimulateRequest): Promise<SimulateAnswer> {
-    return await this.#pace.do(() => this.#simulate(request))
+    return await this.#simulations.do(() => this.#simulate(request))
   }
 
   /** The job with this key has changed or is gone. */
@@ -90,6 +103,7 @@ export class QueueDesk implements QueueAnswers {
 
   stop(): void {
     this.#pace.stop()
+    this.#simulations.stop()
   }
 
   #explain(uids: readonly string[]): ReadonlyMap<string, ExplainedJob> {

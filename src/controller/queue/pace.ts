@@ -6,9 +6,15 @@ export type PaceOptions = {
   /** After each computation nothing is computed for so many times as long. */
   readonly share: number
   readonly waitingMax: number
+  /** Whoever has waited longer has gone, so nothing is computed for him any more. */
+  readonly patienceMs?: number
 }
 
-type Task = { readonly run: () => void; readonly refuse: (reason: AppError) => void }
+type Task = {
+  readonly sinceMs: number
+  readonly run: () => void
+  readonly refuse: (reason: AppError) => void
+}
 
 /** Does one computation after the other, with pauses, so that other work gets its time. */
 export class Pace {
@@ -22,14 +28,15 @@ export class Pace {
     this.#options = options
   }
 
-  /** Errors: `platform.unavailable` when too many wait already, or with the end. */
+  /** Errors: `platform.unavailable` when too many wait already, after too long, with the end. */
   async do<T>(compute: () => T): Promise<T> {
     if (this.#isStopped) throw stopped()
     if (this.#tasks.length >= this.#options.waitingMax) {
       throw new AppError('platform.unavailable', 'too many questions wait for an answer')
     }
     const { promise, resolve, reject } = Promise.withResolvers<T>()
-    this.#tasks.push({ run: () => resolve(compute()), refuse: reject })
+    const sinceMs = this.#options.clock.nowMs()
+    this.#tasks.push({ sinceMs, run: () => resolve(compute()), refuse: reject })
     this.#schedule()
     return await promise
   }
@@ -48,6 +55,7 @@ export class Pace {
   #next(): void {
     const { clock, share } = this.#options
     this.#timer = undefined
+    this.#refuseGone()
     const task = this.#tasks.shift()
     const startMs = clock.nowMs()
     try {
@@ -58,6 +66,15 @@ export class Pace {
     const endMs = clock.nowMs()
     this.#freeAtMs = endMs + (endMs - startMs) * share
     if (this.#tasks.length > 0) this.#schedule()
+  }
+
+  #refuseGone(): void {
+    const { clock, patienceMs = Infinity } = this.#options
+    const first = this.#tasks.findIndex(({ sinceMs }) => clock.nowMs() - sinceMs < patienceMs)
+    const gone = this.#tasks.splice(0, first < 0 ? this.#tasks.length : first)
+    for (const { refuse } of gone) {
+      refuse(new AppError('platform.unavailable', 'the question has waited for too long'))
+    }
   }
 }
 

@@ -135,7 +135,8 @@ export class Cache {
   }
 
   async #useOf(digest: string, nowMs: number) {
-    return await readUse(path.join(this.folder, packLeasesFolder, digest), { nowMs })
+    const staleMs = this.#timing.leaseStaleMs
+    return await readUse(path.join(this.folder, packLeasesFolder, digest), { nowMs, staleMs })
   }
 
   /** 0 while the manifest is not there yet: who fetches it makes room afterwards. */

@@ -20,6 +20,8 @@ export type Room = {
   readonly limitBytes: number
   /** Free on the disk. */
   readonly freeBytes: number
+  /** To stay free there. */
+  readonly reserveBytes: number
 }
 
 export type EvictionPlan =
@@ -43,10 +45,13 @@ export function planEviction(room: Room): EvictionPlan {
 }
 
 /** An evicted pack helps on the disk and within the limit alike: the scarcer of the two counts. */
-function missingOf({ packs, presentBytes, neededBytes, limitBytes, freeBytes }: Room): number {
+function missingOf({ packs, limitBytes, freeBytes, ...room }: Room): number {
+  const { presentBytes, neededBytes, reserveBytes } = room
   const expectedBytes = sumOf(packs, ({ expectedBytes: bytes }) => bytes)
   const usedBytes = sumOf(packs, ({ bytes }) => bytes) + expectedBytes + presentBytes
-  return Math.max(usedBytes + neededBytes - limitBytes, expectedBytes + neededBytes - freeBytes)
+  // A pack that is there already takes nothing of the reserve.
+  const diskBytes = expectedBytes + neededBytes + (neededBytes > 0 ? reserveBytes : 0)
+  return Math.max(usedBytes + neededBytes - limitBytes, diskBytes - freeBytes)
 }
 
 function sumOf(packs: readonly CachedPack[], of: (pack: CachedPack) => number): number {

@@ -9,7 +9,7 @@ import { fetchError } from './fetch-fault.ts'
 import type { FetchedManifest } from './fetch-manifest.ts'
 import { bytesBelow, isFileOf, placeFor, writeWhole } from './files.ts'
 import type { PackSource } from './http-source.ts'
-import { takeLease } from './lease.ts'
+import { type Lease, takeLease } from './lease.ts'
 import { type FetchTiming, FILES_AT_ONCE } from './limits.ts'
 import type { HeldLock } from './lock.ts'
 import { makeRoom } from './make-room.ts'
@@ -31,15 +31,16 @@ export type PackFetch = {
 }
 
 /**
- * Has a pack in its cache, complete, with a lease of this pod on it. Of several pods that want it
- * one fetches and the others wait; when that one dies, another goes on where it ended.
+ * Has a pack in its cache, complete, with a lease of this pod on it, which is returned. Of several
+ * pods that want it one fetches and the others wait; when that one dies, another goes on where it
+ * ended.
  * @throws AppError model.fetch_failed, model.cache_full, model.pack_invalid
  */
-export async function fetchPack(fetch: PackFetch): Promise<void> {
+export async function fetchPack(fetch: PackFetch): Promise<Lease> {
   const { cache, digest, signal, timing } = fetch
   const onError = (error: unknown) => fetch.onError(error, 'renewing the lease')
   // Before the look whether the pack is there: from now on nobody evicts it.
-  const lease = await takeLease(cache.leaseFile(digest), { onError })
+  const lease = await takeLease(cache.leaseFile(digest), { onError, beatMs: timing.leaseBeatMs })
   try {
     while (!(await isWhole(fetch))) {
       signal.throwIfAborted()
@@ -48,8 +49,10 @@ export async function fetchPack(fetch: PackFetch): Promise<void> {
       else await waitForOther(fetch, timing.pollMs)
     }
     fetch.onBytes(totalBytes(fetch.read.manifest.files))
-  } finally {
+    return lease
+  } catch (error) {
     lease.handOver()
+    throw error
   }
 }
 

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { lstat, mkdir, open, readdir, realpath, rename, stat, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fetchError } from './fetch-fault.ts'
 
@@ -43,11 +43,19 @@ export async function writeWhole(file: string, content: string | Uint8Array): Pr
 
 /**
  * The time of the file system, by which all pods that share it measure: clocks of Nodes differ.
- * `probe` is a file of this pod alone.
+ * `probe` is a file of this pod alone, which is gone afterwards; several may ask at once.
  */
 export async function fileSystemNowMs(probe: string): Promise<number> {
-  await writeFile(probe, '.')
-  return (await stat(probe)).mtimeMs
+  const handle = await open(probe, 'w')
+  try {
+    await handle.write('.')
+    // Flushed, so that on a network file system the time is that of its server.
+    await handle.datasync()
+    return (await handle.stat()).mtimeMs
+  } finally {
+    await handle.close()
+    await rm(probe, { force: true })
+  }
 }
 
 /** Size of all files below a folder; 0 when there is none. */

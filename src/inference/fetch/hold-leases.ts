@@ -1,6 +1,7 @@
 import { readPackLeases } from '../../platform/config/fetch.ts'
 import { createLogger } from '../../platform/log/logger.ts'
 import { takeLease } from './lease.ts'
+import { fetchTiming } from './limits.ts'
 
 /**
  * Takes the leases of this pod over from its init container until the work is over. A lease that
@@ -21,7 +22,7 @@ async function holdLease(
   work: Promise<unknown>,
   onError: (error: unknown) => void,
 ): Promise<void> {
-  const lease = await takeLease(file, { onError })
+  const lease = await takeLease(file, { onError, beatMs: fetchTiming.leaseBeatMs })
   await work
   await lease.end()
 }

@@ -2,11 +2,11 @@ import { constants } from 'node:fs'
 import { lstat, open, readdir, realpath, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { placeFor } from './files.ts'
-import { LEASE_BEAT_MS, LEASE_KEPT_MS, LEASE_STALE_MS } from './limits.ts'
+import { LEASE_KEPT_MS } from './limits.ts'
 
 export type LeaseOptions = {
   readonly onError: (error: unknown) => void
-  readonly beatMs?: number
+  readonly beatMs: number
 }
 
 export type Lease = {
@@ -22,10 +22,7 @@ const lastUse = '.last-use'
  * Says that this pod uses a pack, by writing the file `…/<digest>/<holder>` now and again. Whoever
  * evicts looks at the ages of these files.
  */
-export async function takeLease(
-  file: string,
-  { onError, beatMs = LEASE_BEAT_MS }: LeaseOptions,
-): Promise<Lease> {
+export async function takeLease(file: string, { onError, beatMs }: LeaseOptions): Promise<Lease> {
   const folder = path.dirname(file)
   const root = await realpath(path.dirname(folder))
   const name = path.join(path.basename(folder), path.basename(file))
@@ -62,7 +59,7 @@ export type PackUse = { readonly inUse: boolean; readonly lastUseMs: number }
 /** What the leases of one pack say at the file system's time `nowMs`; `lastUseMs` 0: never used. */
 export async function readUse(
   folder: string,
-  { nowMs, staleMs = LEASE_STALE_MS }: { readonly nowMs: number; readonly staleMs?: number },
+  { nowMs, staleMs }: { readonly nowMs: number; readonly staleMs: number },
 ): Promise<PackUse> {
   const leases = await readLeases(folder)
   const lastUseMs = Math.max(0, ...leases.map(({ atMs }) => atMs))

@@ -4,6 +4,10 @@ export type FetchTiming = {
   readonly lockBeatMs: number
   /** Without one for so long a lock may be taken over. */
   readonly lockStaleMs: number
+  /** Between two signs of life of a pod that uses a pack. */
+  readonly leaseBeatMs: number
+  /** Without one for so long the pod is taken for gone, and the pack may be evicted. */
+  readonly leaseStaleMs: number
   /** Between two looks of those who wait for a lock. */
   readonly pollMs: number
   /** Until the headers of an answer are there, and between two pieces of its body. */
@@ -17,6 +21,8 @@ export type FetchTiming = {
 export const fetchTiming: FetchTiming = {
   lockBeatMs: 5000,
   lockStaleMs: 30_000,
+  leaseBeatMs: 60_000,
+  leaseStaleMs: 600_000,
   pollMs: 1000,
   stallMs: 30_000,
   retryFirstMs: 500,
@@ -24,12 +30,14 @@ export const fetchTiming: FetchTiming = {
   fruitlessTriesMax: 8,
 }
 
-/** Between two signs of life of a pod that uses a pack. */
-export const LEASE_BEAT_MS = 60_000
-/** Without one for so long the pod is taken for gone, and the pack may be evicted. */
-export const LEASE_STALE_MS = 600_000
 /** Leases that their pods could not end are kept this long, for the time of the last use. */
 export const LEASE_KEPT_MS = 86_400_000
+
+/**
+ * Kept free on the disk of a cache: leases, locks and manifests are written before anybody can be
+ * evicted for them.
+ */
+export const RESERVE_BYTES = 64 * 2 ** 20
 
 /** A slow server is waited for no longer than this in all. */
 export const FETCH_MS_MAX = 6 * 3_600_000

@@ -3,7 +3,7 @@ import { AppError } from '../../shared/errors.ts'
 import type { Cache } from './cache.ts'
 import { planEviction } from './eviction.ts'
 import { bytesBelow } from './files.ts'
-import { EVICTION_PLANS_MAX } from './limits.ts'
+import { EVICTION_PLANS_MAX, RESERVE_BYTES } from './limits.ts'
 
 export type RoomRequest = {
   readonly digest: string
@@ -55,7 +55,8 @@ async function planFor(cache: Cache, { digest, sizeBytes, limitBytes }: RoomRequ
   const presentBytes = await bytesBelow(cache.packFolder(digest))
   const neededBytes = Math.max(0, sizeBytes - presentBytes)
   const freeBytes = await cache.freeBytes()
-  return planEviction({ packs, presentBytes, neededBytes, limitBytes, freeBytes })
+  const room = { packs, presentBytes, neededBytes, limitBytes, freeBytes }
+  return planEviction({ ...room, reserveBytes: RESERVE_BYTES })
 }
 
 function cacheFull(

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { sleep } from '../../platform/clock/sleep.ts'
 import { type RunFolder, runFolder } from './container-process.ts'
-import { type ContainerStatus, loadStatus } from './pod-status.ts'
+import { allStatuses, type ContainerStatus, loadStatus } from './pod-status.ts'
 import type { Pod } from './pod.ts'
 
 export type LogWish = {
@@ -45,8 +45,7 @@ export function findLog(pod: Pod, folder: string, wish: LogWish): LogSource | st
 }
 
 function statusOf(pod: Pod, folder: string, container: string): ContainerStatus | undefined {
-  const { containerStatuses = [] } = loadStatus(folder) ?? pod.status ?? {}
-  return containerStatuses.find(({ name }) => name === container)
+  return allStatuses(loadStatus(folder) ?? pod.status).find(({ name }) => name === container)
 }
 
 /** A container that waits for its next run still has the number of its last one. */

@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { closeAtOnce, listenOn } from '../../platform/http/listen.ts'
 import { kubeletFiles } from '../kubelet-files.ts'
 import { findLog, type LogWish, readLog } from './container-log.ts'
-import type { Pod } from './pod.ts'
+import { allContainers, type Pod } from './pod.ts'
 import { hostIp } from './pod-status.ts'
 
 export type LogServerOptions = {
@@ -77,7 +77,7 @@ async function answer(
   if (!wish.success) return refuse(response, 400, faultsOf(wish.error))
   const pod = find(key)
   if (pod === undefined) return refuse(response, 404, `pod "${name}" does not exist`)
-  if (!pod.spec.containers.some((each) => each.name === container)) {
+  if (!allContainers(pod.spec).some((each) => each.name === container)) {
     return refuse(response, 404, `container "${container}" not found in pod "${name}"`)
   }
   const log = { ...wish.data, container }

@@ -75,9 +75,8 @@ export class PodKeeper {
     const pod = this.#options.find(key)
     const worker = this.#workers.get(key)
     if (worker !== undefined && worker.uid !== pod?.metadata.uid) {
-      worker.stop({ graceMs: goneGraceMs })
       // The end of its last process brings it here again.
-      if (!worker.isOver) return { kind: 'Done' }
+      if (!(await hasStopped(worker))) return { kind: 'Done' }
       this.#workers.delete(key)
       this.#addresses.delete(worker.address)
       rmSync(join(this.#options.podsFolder, worker.uid), { recursive: true, force: true })
@@ -129,6 +128,17 @@ export class PodKeeper {
   #folderOf(pod: Pod): string {
     return join(this.#options.podsFolder, pod.metadata.uid)
   }
+}
+
+/** Ends what runs of a pod that is gone; false while that takes time. */
+async function hasStopped(worker: PodWorker | SimulatedPod): Promise<boolean> {
+  if (worker instanceof SimulatedPod) {
+    // Nobody is there any more whose status could say that it drains.
+    await worker.leave()
+    return true
+  }
+  worker.stop({ graceMs: goneGraceMs })
+  return worker.isOver
 }
 
 /** Folders of the processes that ran when this status was written. */

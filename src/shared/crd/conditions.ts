@@ -76,6 +76,7 @@ export const modelPoolReasons = {
     NoBaseModel: 'spec.models names LoRAs only.',
     NoMatchingGpu: 'No Node has GPUs of the kind in spec.gpu.',
     NameTaken: 'An object that is not the pool’s own has the name of one of its children.',
+    Invalid: 'The controller cannot make what the pool needs; the message says why.',
   },
 } as const
 

@@ -11,6 +11,7 @@ import {
   pathOf,
 } from '../../../src/platform/kube/resources.ts'
 import type { GenerationJobSpec } from '../../../src/shared/crd/generation-job.ts'
+import { annotations } from '../../../src/shared/names.ts'
 import type { Behaviour } from '../../integration/controller/kubelet.ts'
 import { poolScene, startPoolKubelet } from '../../integration/controller/pool-scene.ts'
 import { completes, messageOf, runs } from '../../integration/controller/scene.ts'
@@ -115,7 +116,7 @@ async function playEdits({ world, startController, onClose }: FaultyWorld): Prom
   await world.patchSpec('job', { cancel: true })
   const job = await untilCondition(world, cancelled)
   expect(job.metadata.labels).toMatchObject({ team: `${rounds}` })
-  await pool.remove()
+  await pool.patch({ metadata: { annotations: { [annotations.stop]: 'true' } } })
   await pool.untilPods(0)
 }
 

@@ -216,7 +216,7 @@ describe('without a usable answer the request is answered all the same', () => {
   test.each([
     ['slow', nothing, 'Silent'],
     ['cut off', (response: ServerResponse) => response.destroy(), 'Silent'],
-    ['not the leader', (response: ServerResponse) => response.writeHead(503).end('{}'), 'Refused'],
+    ['not to be asked', (response: ServerResponse) => response.writeHead(403).end('{}'), 'Refused'],
     ['no JSON', (response: ServerResponse) => response.end('<html>'), 'Garbled'],
     ['of another shape', { jobs: [{ uid: 'u' }] }, 'Garbled'],
     [
@@ -235,6 +235,31 @@ describe('without a usable answer the request is answered all the same', () => {
     expect(outcomes).toEqual([`explain ${outcome}`, 'explain Paused'])
     offsetMs += 2000
     expect((await read(id)).queue).toEqual(view)
+  })
+
+  test('that is busy: the next one is asked at once', async () => {
+    const { id } = await submit()
+    fake.reply(() => (response) => response.writeHead(503).end('{}'))
+    await expectUnknown(id)
+    explainAll()
+    expect((await read(id)).queue).toEqual(view)
+    expect(outcomes).toEqual(['explain Busy', 'explain Answered'])
+  })
+
+  test('and a simulation that fails leaves the reasons of jobs alone', async () => {
+    const { id } = await submit()
+    fake.reply(() => (response) => response.destroy())
+    const question = {
+      owner: { department: 'vision', user: 'mina' },
+      namespace: 'vision',
+      jobs: [
+        { task: 'TextToImage' as const, model: 'demo', loras: [], priority: 50, count: 1, work: 1 },
+      ],
+    }
+    expect(await leader.simulate(question)).toBeNull()
+    explainAll()
+    expect((await read(id)).queue).toEqual(view)
+    expect(outcomes).toEqual(['simulate Silent', 'explain Answered'])
   })
 
   test.each([

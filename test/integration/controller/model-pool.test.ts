@@ -50,9 +50,10 @@ describe.concurrent('a ModelPool', () => {
     const secret = await pool.key()
     expect(secret).toMatchObject({
       type: 'atelier.dev/pool-key',
-      immutable: true,
       metadata: { ownerReferences: [owner] },
     })
+    // Nodes keep immutable ones by name, so that a pool made anew would never get its own.
+    expect(secret).not.toHaveProperty('immutable')
     expect(Buffer.from(secret.data?.['key'] ?? '', 'base64')).toHaveLength(32)
     expect(await pool.deployment()).toMatchObject({ metadata: { ownerReferences: [owner] } })
     const account = { name: 'atelier-job', namespace: world.namespace }
@@ -119,6 +120,16 @@ describe.concurrent('a ModelPool', () => {
       expect(after.data?.['key']).not.toBe(before.data?.['key'])
     })
     await pool.until('True/Ready')
+  })
+
+  it('may have as long a name as a label may be', async () => {
+    const pool = poolScene(world, 'n'.repeat(63))
+    await pool.create({ minReplicas: 1 })
+    await pool.until('True/Ready')
+    await expect(poolScene(world, 'n'.repeat(64)).create()).rejects.toMatchObject({
+      status: 422,
+      message: expect.stringContaining('metadata.name'),
+    })
   })
 
   it('takes everything with it when it is deleted', async () => {

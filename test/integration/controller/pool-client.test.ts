@@ -24,6 +24,8 @@ let stopping: AbortController
 let respond: (request: IncomingMessage, response: ServerResponse) => void
 /** Such as `PUT /v1/jobs/uid`, of requests that were signed with the key of the moment. */
 let asked: string[]
+/** Their bodies; undefined for those without. */
+let told: unknown[]
 const time = { skewMs: 0 }
 const clock = { nowMs: () => systemClock.nowMs() + time.skewMs }
 
@@ -40,6 +42,7 @@ beforeEach(async () => {
   key = randomBytes(32)
   await writeKey()
   asked = []
+  told = []
   time.skewMs = 0
   stopping = new AbortController()
   respond = (_, response) => json(response, 200, running)
@@ -78,6 +81,7 @@ function take({ request, response, body }: Exchange): void {
     return json(response, 401, { code: 'auth.invalid_token' })
   }
   asked.push(`${method} ${url}`)
+  told.push(body === '' ? undefined : JSON.parse(body))
   respond(request, response)
 }
 
@@ -189,7 +193,7 @@ describe('what is said to a pod about an attempt', () => {
       clock,
       random: Math.random,
       wake: (job) => woken.push(job),
-      onOver: ({ uid, attempt }, cause) => ended.push(`${uid}/${attempt} ${cause}`),
+      onOver: ({ uid, attempt }, { cause }) => ended.push(`${uid}/${attempt} ${cause}`),
       onError: (error) => ended.push(String(error)),
     })
   })
@@ -210,6 +214,13 @@ describe('what is said to a pod about an attempt', () => {
     expect([woken, ended]).toEqual([['ns/job', 'ns/job'], ['u/1 Ended']])
     expect(assignments.answersOf('ns/job', { uid: 'u', attempt: 2 })).toBeUndefined()
     expect(assignments.answersOf('ns/job', { uid: 'other', attempt: 1 })).toBeUndefined()
+  })
+
+  it.each([undefined, 'other'])('names the model that is to make place: %s', async (instead) => {
+    const held = holdQuestions()
+    assignments.assign('ns/job', { ...given(), instead })
+    await eventually(() => expect(held).toHaveLength(1))
+    expect(told).toEqual([{ ...assignment, ...(instead && { instead }) }, undefined])
   })
 
   it('is a cancel at once, although a question is under way', async () => {

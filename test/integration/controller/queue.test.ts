@@ -76,6 +76,19 @@ describe('the queue', () => {
 })
 
 describe('a pod', () => {
+  it('is bound to the Node of the plan, though the scheduler would spread pods', async () => {
+    world = await createWorld({ gpus: [4, 4], behaviour: () => runs })
+    await world.startController()
+    const used = new Set<string | undefined>()
+    for (const name of ['one', 'two', 'three', 'four']) {
+      await world.createJob({}, name)
+      const job = await until(world, { name, type: 'PodsReady', is: 'True/Running' })
+      used.add(job.status?.attempt?.nodeName)
+    }
+    expect([...used]).toHaveLength(1)
+    expect(used).not.toContain(undefined)
+  })
+
   it('that is lost with its Node is replaced by the next attempt', async () => {
     world = await createWorld({
       gpus: [1, 1],

@@ -28,8 +28,7 @@ export async function openPoolCaller(url: string, key: Uint8Array): Promise<Pool
     ask,
     state,
     isReady: async () => (await fetch(`${url}/readyz`)).ok,
-    put: async (uid, { jobId, model, attempt = 1 }) =>
-      await ask(`PUT /v1/jobs/${uid}`, { attempt, jobId, model, runner }),
+    put: async (uid, given) => await ask(`PUT /v1/jobs/${uid}`, { attempt: 1, runner, ...given }),
     untilEnded: async (uid, attempt = 1) => {
       const line = `GET /v1/jobs/${uid}?attempt=${attempt}&waitSeconds=60`
       return assigned.parse((await ask(line)).answer)

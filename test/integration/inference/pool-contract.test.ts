@@ -49,6 +49,7 @@ async function openReal(): Promise<Opened> {
   const packs = [
     { name: 'demo', folder: demo },
     { name: 'tiny', folder: tiny.folder },
+    { name: 'spare', folder: tiny.folder },
   ]
   const pool = await startPoolProcess({ apiUrl: api.url, token, models: packs, slots: 2 })
   await eventually(async () => {
@@ -56,7 +57,7 @@ async function openReal(): Promise<Opened> {
   })
   return {
     ...pool,
-    models: { other: 'demo', endless: 'tiny', short: 'demo' },
+    models: { other: 'demo', endless: 'tiny', short: 'demo', spare: 'spare' },
     newJob: (length: JobLength) => {
       const job = nextJob()
       const many = { steps: 10, batchCount: 100, batchSize: 8 }
@@ -74,12 +75,16 @@ async function openReal(): Promise<Opened> {
 }
 
 async function openFake(): Promise<Opened> {
-  const models = { other: 'other', endless: 'endless', short: 'short' }
+  const models = { other: 'other', endless: 'endless', short: 'short', spare: 'spare' }
   const pod = new FakePoolPod({
     runner: 'fake-runner',
     models: Object.values(models),
     slots: 2,
-    simulation: { seconds: 3600, models: { [models.short]: 0.05 }, loadSeconds: 0 },
+    simulation: {
+      seconds: 3600,
+      models: { [models.short]: 0.05, [models.spare]: 0.05 },
+      loadSeconds: 0,
+    },
   })
   await pod.start(new AbortController().signal)
   const key = randomBytes(32)

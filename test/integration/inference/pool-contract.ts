@@ -9,7 +9,8 @@ import type { PoolProcess } from './pool-process.ts'
  */
 export type PoolSubject = Pick<PoolProcess, 'ask' | 'put' | 'untilEnded' | 'state' | 'isReady'> & {
   readonly url: string
-  readonly models: Readonly<Record<JobLength | 'other', string>>
+  /** `spare` is in no slot. */
+  readonly models: Readonly<Record<JobLength | 'other' | 'spare', string>>
   readonly newJob: (length: JobLength) => { readonly uid: string; readonly jobId: string }
   /** As SIGTERM does. */
   readonly drain: () => void
@@ -161,6 +162,29 @@ export function describePoolContract(subject: () => PoolSubject): void {
     expect(await ask(`${line}&waitSeconds=0`)).toEqual(running)
     await drop(uid)
     await untilEnded(uid)
+  })
+
+  test('gives up the model that it is told to, and never one that the job needs', async () => {
+    const { models, newJob, put, state, untilEnded } = subject()
+    const modelsNow = async () => (await state()).slots.map(({ model }) => model)
+    const giveInstead = async (model: string, instead: string) => {
+      const { uid, jobId } = newJob('short')
+      expect(await put(uid, { jobId, model, instead })).toMatchObject({ status: 200 })
+      expect(await untilEnded(uid)).toMatchObject({ reason: 'Completed' })
+    }
+    await giveInstead(models.short, models.other)
+    expect(await modelsNow()).toEqual([models.short, models.endless])
+    await giveInstead(models.spare, models.endless)
+    expect(await modelsNow()).toEqual([models.short, models.spare])
+    await giveInstead(models.spare, models.short)
+    expect(await modelsNow()).toEqual([models.short, models.spare])
+  })
+
+  test('refuses a model to give up that is no name', async () => {
+    const { models, newJob, put } = subject()
+    const { uid, jobId } = newJob('short')
+    const answer = await put(uid, { jobId, model: models.short, instead: '' })
+    expect(answer).toMatchObject(refusal(400, 'request.invalid'))
   })
 
   test('finishes what it has and takes nothing new once it drains', async () => {

@@ -200,13 +200,14 @@ describe('a pool pod', () => {
     expect(reportsOf(jobId)).toEqual([])
   })
 
-  test('fails a job whose Model wants another pack, and stays warm', async () => {
-    const model = { ...work.model, digest: '0'.repeat(64) }
-    const { uid, jobId } = newJob({}, { model })
+  test('fails a job whose Model wants another pack, and is warm again', async () => {
+    const changed = { ...work.model, digest: '0'.repeat(64) }
+    const { uid, jobId } = newJob({}, { model: changed })
     await pool.put(uid, { jobId, model: 'demo' })
     expect(await pool.untilEnded(uid)).toMatchObject({ reason: 'Failed' })
     expect(reportsOf(jobId)[0].report.message).toContain('digest is')
-    expect(statesOf(await pool.state())).toEqual(['Idle', 'Idle'])
+    await untilIdle()
+    expect((await pool.state()).slots.map(({ model }) => model)).toEqual(['demo', 'tiny'])
   })
 
   test('finds LoRAs by their name and loads another model where no slot has it', async () => {

@@ -47,7 +47,7 @@ export type PoolProcess = {
   readonly state: () => Promise<PoolPodState>
   readonly put: (
     uid: string,
-    given: { attempt?: number; jobId: string; model: string },
+    given: { attempt?: number; jobId: string; model: string; instead?: string },
   ) => Promise<Answer>
   /** Polls until the attempt is over. */
   readonly untilEnded: (uid: string, attempt?: number) => Promise<Assigned>

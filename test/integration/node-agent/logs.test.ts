@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { kubeletFiles, kubeletFolderOf } from '../../../src/local/kubelet-files.ts'
 import type { NodeAgent } from '../../../src/local/node-agent/agent.ts'
 import { getObject } from '../../../src/platform/kube/objects.ts'
-import { nodes, pathOf, pods } from '../../../src/platform/kube/resources.ts'
+import { nodes, pathOf, type Pod, pods } from '../../../src/platform/kube/resources.ts'
 import { testEnvironment } from '../../support/environment.ts'
 import {
   containerStatus,
@@ -121,6 +121,32 @@ describe.concurrent('the log of a pod, through the API server', () => {
     await podEnd(rig, 'pair')
     expect(await logOf('pair', { container: 'right' })).toEqual(['right'])
     await expect(logOf('pair')).rejects.toMatchObject({ status: 400 })
+  })
+})
+
+/** A pod with a container that runs before its main one. */
+function afterFirst(script: string): object {
+  const initContainers = [{ name: 'fetch', image: 'test/shell', args: [script] }]
+  return shell('echo then', { pod: { initContainers } })
+}
+
+function isFetching({ status }: Pod): boolean {
+  return status?.initContainerStatuses?.[0]?.state?.running !== undefined
+}
+
+describe.concurrent('the log of a container that comes first', () => {
+  it('is there under its name', async () => {
+    await createPod(rig, 'fetched', afterFirst('echo first'))
+    await podEnd(rig, 'fetched')
+    expect(await logOf('fetched', { container: 'fetch' })).toEqual(['first'])
+    expect(await logOf('fetched', { container: 'main' })).toEqual(['then'])
+  })
+
+  it('can be followed while the others wait for it', async () => {
+    await createPod(rig, 'fetching', afterFirst('echo one; sleep 0.5; echo two'))
+    await podWhen(rig, 'fetching', isFetching)
+    expect(await logOf('fetching', { container: 'fetch', follow: true })).toEqual(['one', 'two'])
+    await podEnd(rig, 'fetching')
   })
 })
 

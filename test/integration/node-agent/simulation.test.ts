@@ -2,10 +2,15 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { systemClock } from '../../../src/platform/clock/system-clock.ts'
 import { createObject, getObject } from '../../../src/platform/kube/objects.ts'
-import { nodes, secrets } from '../../../src/platform/kube/resources.ts'
+import { keyOf, nodes, secrets } from '../../../src/platform/kube/resources.ts'
 import type { NodeAgent } from '../../../src/local/node-agent/agent.ts'
+import type { Pod } from '../../../src/local/node-agent/pod.ts'
+import { PodKeeper } from '../../../src/local/node-agent/pod-keeper.ts'
+import { kubeletBackoff } from '../../../src/local/node-agent/restart-policy.ts'
 import { parseImageMap } from '../../../src/local/node-agent/image-map.ts'
+import { eventually } from '../../support/eventually.ts'
 import { openPoolCaller } from '../inference/pool-caller.ts'
 import {
   type Rig,
@@ -186,6 +191,45 @@ describe('a simulated pool pod', () => {
     await deletePod(rig, 'hasty', 1)
     await podGone(rig, 'hasty')
     await expect(fetch(`${caller.url}/healthz`)).rejects.toThrow('fetch failed')
+  })
+
+  it('is closed, and its namesake begins, when its end was never seen', async () => {
+    const key = await createKey('forced')
+    // No agent has this Node: the keeper below is shown what a watch shows that comes late.
+    const spec = { ...poolPod('forced'), nodeName: 'nobody' }
+    const shown = new Map<string, Pod>()
+    const keeper = new PodKeeper({
+      client: rig.client,
+      clock: systemClock,
+      random: Math.random,
+      imageMap,
+      podsFolder: join(rig.folder, 'forced'),
+      backoff: kubeletBackoff,
+      tokenRenewalShare: 0.8,
+      onError: () => undefined,
+      find: (name) => shown.get(name),
+    })
+    const show = async () => {
+      const created = await createPod(rig, 'forced', spec)
+      shown.set(keyOf(created), created)
+      keeper.observe(keyOf(created))
+      return await podWhen(rig, 'forced', isReady)
+    }
+    const first = await show()
+    const caller = await openPoolCaller(`http://${first.status?.podIP}:8080`, key)
+    await deletePod(rig, 'forced', 0)
+    await podGone(rig, 'forced')
+    const second = await show()
+    expect(second.metadata.uid).not.toBe(first.metadata.uid)
+    await expect(fetch(`${caller.url}/healthz`)).rejects.toThrow('fetch failed')
+    shown.clear()
+    keeper.observe(`${rig.namespace}/forced`)
+    await eventually(async () => {
+      const url = `http://${second.status?.podIP}:8080/healthz`
+      await expect(fetch(url)).rejects.toThrow('fetch failed')
+    })
+    await keeper.stop()
+    await deletePod(rig, 'forced', 0)
   })
 
   it('waits for its Secret', async () => {

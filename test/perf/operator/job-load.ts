@@ -22,14 +22,18 @@ export type JobTimes = {
   /** `PodsReady=True`. */
   readonly readyMs?: number
   readonly endedMs?: number
-  /** Reason of its end. */
+  /** Reason and message of its end. */
   readonly reason?: string
+  readonly message?: string
 }
 
 export type JobLoad = {
   /** Creates jobs at their due times; resolves when all of them are created. */
   readonly create: (jobs: readonly PlannedJob[], execution: Execution) => Promise<void>
-  /** Resolves when this holds of every one of these jobs; fails when nothing moves any more. */
+  /**
+   * Resolves when this holds of every one of these jobs; fails when nothing moves any more, and as
+   * soon as one of them has ended without its pictures: that is no figure.
+   */
   readonly until: (
     jobs: readonly PlannedJob[],
     holds: (times: JobTimes) => boolean,
@@ -74,12 +78,20 @@ export async function openJobLoad(admin: KubeClient): Promise<JobLoad> {
       await Promise.all(Array.from({ length: driverParallelism }, work))
     },
     until: async (jobs, holds) => {
-      const timesOf = () => jobs.map(({ name }) => times.get(name) ?? { createdMs: NaN })
+      const timesOf = () =>
+        jobs.map(({ name }) => completing(name, times.get(name) ?? { createdMs: NaN }))
       await untilAll(() => count(timesOf(), holds), { jobs: jobs.length, changes: () => changes })
       return timesOf()
     },
     stop: async () => await watch.stop(),
   }
+}
+
+/** The same times, unless the job has ended in any way but a good one. */
+export function completing(name: string, times: JobTimes): JobTimes {
+  const { endedMs, reason = 'without a reason', message = '' } = times
+  if (endedMs === undefined || reason === 'Completed') return times
+  throw new Error(`${name} has ended ${reason}: ${message}`)
 }
 
 function count(all: readonly JobTimes[], holds: (times: JobTimes) => boolean): number {
@@ -111,7 +123,8 @@ export function withSeen(known: JobTimes, { status }: GenerationJob, nowMs: numb
     ({ type, status: value }) => type === 'Succeeded' && value !== 'Unknown',
   )
   if (end !== undefined) {
-    const all = { admittedMs: nowMs, readyMs: nowMs, endedMs: nowMs, reason: end.reason }
+    const { reason, message } = end
+    const all = { admittedMs: nowMs, readyMs: nowMs, endedMs: nowMs, reason, message }
     return { ...all, ...known }
   }
   return {

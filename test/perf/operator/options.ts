@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 
 export const sectionNames = [
+  'kueue-itself',
   'kueue-pooled',
   'kueue-dedicated',
   'queued-pooled',

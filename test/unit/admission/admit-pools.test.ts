@@ -166,7 +166,7 @@ describe('a job in Auto', () => {
     const pools = [aPool('warm', [], { growable: true })]
     const waits = admit(anInput({ jobs: [auto], pools }))
     expect(startsOf(waits)).toEqual([])
-    expect(waits.waiting.get('a')).toBe('PoolScalingUp')
+    expect(waits.waiting.get('a')).toBe('WaitingForGpu')
     expect(waits.recheckAtMs).toBe(nowMs + 30_000)
     expect(started({ jobs: [auto], pools, nowMs: nowMs + 29_999 })).toEqual([])
     expect(started({ jobs: [auto], pools, nowMs: nowMs + 30_000 })).toEqual(['a on one'])

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import type {
   DepartmentView,
+  Occupant,
   PoolView,
   RunningJob,
   Turn,
@@ -49,15 +50,18 @@ function poolNamed(name: string): fc.Arbitrary<PoolView> {
     slots: fc.array(slot, { maxLength: 4 }),
     loading: fc.array(model, { maxLength: 2 }),
     growable: fc.boolean(),
+    growing: fc.boolean(),
   })
 }
 
+const nodeName = small(5).map((index) => `node-${index}`)
+
+const occupants: fc.Arbitrary<Occupant[]> = fc
+  .array(fc.record({ nodeName: maybe(nodeName), request }), { maxLength: 3 })
+  .map((all) => all.map((pod, index) => ({ ...pod, uid: `pod-${index}` })))
+
 const runningPlace: fc.Arbitrary<RunningJob['place']> = fc.oneof(
-  fc.record({
-    kind: fc.constant('Node' as const),
-    nodeName: small(5).map((index) => `node-${index}`),
-    request,
-  }),
+  fc.record({ kind: fc.constant('Node' as const), nodeName: maybe(nodeName), request }),
   fc.record({
     kind: fc.constant('Slot' as const),
     pool: fc.constantFrom(...poolNames),
@@ -125,6 +129,7 @@ const turns = fc
 /** What `anInput` needs, so that a test can put it together in another order. */
 export const parts = fc.record({
   nodes,
+  occupants,
   pools,
   running,
   jobs: candidates,

@@ -79,7 +79,15 @@ export function aPool(
   const free = slots.map((slot, index) =>
     typeof slot === 'object' && slot !== null ? slot : { pod: `${name}-${index}`, model: slot },
   )
-  return { name, gpusPerSlot: 1, slots: free, loading: [], growable: false, ...over }
+  return {
+    name,
+    gpusPerSlot: 1,
+    slots: free,
+    loading: [],
+    growable: false,
+    growing: false,
+    ...over,
+  }
 }
 
 export function queueOf(jobs: readonly Candidate[]): JobQueue {

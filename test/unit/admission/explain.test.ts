@@ -58,9 +58,13 @@ describe('why a job waits', () => {
 
   it('names what its pool is doing', () => {
     expect(explainedIn({})).toMatch(/^WaitingForGpu/)
-    expect(explainedIn({ growable: true })).toMatch(/^PoolScalingUp/)
-    expect(explainedIn({ growable: true, loading: ['sd'] })).toMatch(/^ModelLoading/)
-    expect(explainedIn({ growable: true, loading: ['other'] })).toMatch(/^PoolScalingUp/)
+    expect(explainedIn({ growing: true })).toMatch(/^PoolScalingUp/)
+    expect(explainedIn({ growing: true, loading: ['sd'] })).toMatch(/^ModelLoading/)
+    expect(explainedIn({ growing: true, loading: ['other'] })).toMatch(/^PoolScalingUp/)
+  })
+
+  it('is not that a pool grows while no pod of it is on its way', () => {
+    expect(explainedIn({ growable: true })).toMatch(/^WaitingForGpu/)
   })
 
   it('is that nothing could ever run it, before any cap', () => {

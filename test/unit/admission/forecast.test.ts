@@ -178,7 +178,7 @@ describe('a forecast', () => {
           return { atMs: nowMs, job, runMs: runMsOf(job.uid) }
         })
         const leftMs = 10_000
-        const { stories } = new World(input, arrivals, leftMs).runUntil(Infinity)
+        const { stories } = new World(input, arrivals, { leftMs }).runUntil(Infinity)
         const told_ = forecast(anInput({ ...given, settings }), {
           uids: given.jobs.map(({ uid }) => uid),
           runMs: ({ uid }) => runMsOf(uid),

@@ -15,7 +15,7 @@ import {
   hourMs,
   nowMs,
 } from './builders.ts'
-import { type Arrival, World } from './world.ts'
+import { type Arrival, World, type WorldOptions } from './world.ts'
 
 const runs = { numRuns: longTests ? 1000 : 100 }
 
@@ -38,6 +38,15 @@ const scene: AdmissionInput = anInput({
   settings,
 })
 
+/** The same where as few jobs may run as there are users. */
+const capped: AdmissionInput = {
+  ...scene,
+  departments: new Map([
+    ['assembly', { weight: 1000, runningJobs: 3 }],
+    ['vision', { weight: 1, runningJobs: 3, runningJobsPerUser: 1 }],
+  ]),
+}
+
 const kinds = {
   Processors: { execution: 'Dedicated', request: aRequest(0), pools: [] },
   One: { execution: 'Dedicated', request: aRequest(1), pools: [] },
@@ -56,6 +65,7 @@ const arrivals: fc.Arbitrary<Arrival[]> = fc
       user: fc.constantFrom('kim', 'lee', 'park'),
       kind: fc.constantFrom(...(Object.keys(kinds) as (keyof typeof kinds)[])),
       model: fc.constantFrom('flux', 'sd', 'turbo'),
+      priority: fc.constantFrom(20, 50, 80),
     }),
     { minLength: 30, maxLength: 60, size: 'max' },
   )
@@ -69,15 +79,30 @@ const arrivals: fc.Arbitrary<Arrival[]> = fc
 describe('no job starves: with N owners and runs of at most L', () => {
   it('the first job of an owner starts within the stated bound', () => {
     fc.assert(
-      fc.property(arrivals, (all) => {
+      fc.property(arrivals, fc.constantFrom(0, 300), (all, bindMs) => {
         const owners = new Set(all.map(({ job }) => ownerKey(job))).size
-        const { stories } = new World(scene, all).runUntil(Infinity)
+        const { stories } = new World(scene, all, { bindMs }).runUntil(Infinity)
         expect(stories.size).toBe(all.length)
         for (const { startMs, firstMs, passedMs = Infinity, job } of stories.values()) {
           const waitMs =
             job.execution === 'Dedicated' ? settings.patienceMs : settings.affinityWaitMs
           const entitledMs = Math.min(firstMs + settings.overdueMs, passedMs + waitMs)
-          expect(startMs).toBeLessThanOrEqual(entitledMs + owners * longestMs)
+          expect(startMs).toBeLessThanOrEqual(entitledMs + 2 * owners * (longestMs + bindMs))
+        }
+      }),
+      runs,
+    )
+  }, 300_000)
+
+  it('within twice of that where caps hold jobs back as well', () => {
+    fc.assert(
+      fc.property(arrivals, (all) => {
+        const owners = new Set(all.map(({ job }) => ownerKey(job))).size
+        const { stories } = new World(capped, all).runUntil(Infinity)
+        expect(stories.size).toBe(all.length)
+        for (const { startMs, firstMs } of stories.values()) {
+          const overdueMs = firstMs + settings.overdueMs
+          expect(startMs).toBeLessThanOrEqual(overdueMs + 4 * owners * longestMs)
         }
       }),
       runs,
@@ -112,6 +137,63 @@ function waitOf({ input, victim, others }: Scene, over: Partial<AdmissionInput['
   const story = world.stories.get(victim.uid)
   return story === undefined ? undefined : story.startMs - arrival.atMs
 }
+
+/** GPU time of the jobs of a department until then. */
+function usedMs(world: World, department: string, endMs: number): number {
+  const own = [...world.stories.values()].filter(({ job }) => job.department === department)
+  return own.reduce((sum, run) => sum + Math.min(run.endMs, endMs) - run.startMs, 0)
+}
+
+describe('whoever raises the priority of each new job', () => {
+  const overdueMs = 100_000
+  const endMs = nowMs + 1_200_000
+  const input = anInput({
+    nodes: [aNode('single', 1)],
+    departments: new Map([
+      ['vision', { weight: 1 }],
+      ['assembly', { weight: 1000 }],
+    ]),
+    settings: { ...settings, patienceMs: Infinity, overdueMs },
+  })
+  const others = Array.from({ length: 200 }, (_, index): Arrival => {
+    const job = aCandidate(`a${index}`, { department: 'assembly', createdMs: nowMs })
+    return { atMs: nowMs, runMs: longestMs, job }
+  })
+  const rising = Array.from({ length: 101 }, (_, priority): Arrival => {
+    const atMs = nowMs + priority * 100
+    return {
+      atMs,
+      runMs: longestMs,
+      job: aCandidate(`v${priority}`, { priority, createdMs: atMs }),
+    }
+  })
+
+  it('gets no more than one entitled job at a time, and so its share', () => {
+    const world = new World(input, [...others, ...rising]).runUntil(endMs)
+    const clocks = [...world.input.turns.keys()].filter((uid) => uid.startsWith('v'))
+    expect(clocks).toHaveLength(1)
+    const assembly = usedMs(world, 'assembly', endMs)
+    const vision = usedMs(world, 'vision', endMs)
+    expect(vision).toBeLessThanOrEqual(Math.ceil((endMs - nowMs) / overdueMs + 1) * longestMs)
+    expect(assembly + vision).toBeGreaterThanOrEqual(endMs - nowMs - longestMs)
+  })
+})
+
+describe('a Node that is kept for a large job', () => {
+  const large = aCandidate('victim', { user: 'lee', gpus: 4, createdMs: nowMs })
+  const arrival = { atMs: nowMs + 20_000, runMs: 1, job: large }
+  const input = anInput({ nodes: [aNode('left', 4), aNode('right', 4)], settings })
+  const waitIn = (options: WorldOptions) => {
+    const world = new World(input, [...stream({}, 1500, 8), arrival], options)
+    const story = world.runUntil(nowMs + 150_000).stories.get(large.uid)
+    return story === undefined ? Infinity : story.startMs - arrival.atMs
+  }
+
+  it('is filled by a scheduler that spreads pods, unless they ask for the planned Nodes', () => {
+    expect(waitIn({ bindMs: 200, scheduler: 'Spreads' })).toBe(Infinity)
+    expect(waitIn({ bindMs: 200 })).toBeLessThan(settings.patienceMs + 2 * longestMs)
+  })
+})
 
 describe('what would starve a job', () => {
   const large: Scene = {

@@ -1,6 +1,7 @@
 import { admit, type Start } from '../../../src/shared/domain/admission/admit.ts'
 import type { AdmissionInput, RunningJob } from '../../../src/shared/domain/admission/input.ts'
 import type { Candidate } from '../../../src/shared/domain/admission/queue.ts'
+import { fitsInto, subtractResources } from '../../../src/shared/domain/admission/resources.ts'
 import { addUse } from '../../../src/shared/domain/admission/use.ts'
 import { moveOn } from './apply.ts'
 
@@ -14,7 +15,22 @@ export type Story = Start & {
   readonly passedMs: number | undefined
 }
 
-type Run = { readonly job: RunningJob; readonly endMs: number }
+type Run = {
+  readonly job: RunningJob
+  /** Infinity while its pod is not bound. */
+  readonly endMs: number
+  /** When the scheduler looks at it; Infinity: never. */
+  readonly bindMs: number
+}
+
+export type WorldOptions = {
+  /** How long each run of the input still takes. */
+  readonly leftMs?: number
+  /** How long the scheduler takes to bind a pod. */
+  readonly bindMs?: number
+  /** `Spreads`: it does not know which Node was planned, and takes the least used that fits. */
+  readonly scheduler?: 'AsAsked' | 'Spreads'
+}
 
 /**
  * A cluster in which time passes: jobs arrive, admission plans whenever something arrives, ends or
@@ -28,13 +44,20 @@ export class World {
   readonly #runMs: ReadonlyMap<string, number>
   #runs: readonly Run[]
   #recheckAtMs = Infinity
+  readonly #options: Required<WorldOptions>
 
-  /** `leftMs`: how long each run of the input still takes. */
-  constructor(input: AdmissionInput, arrivals: readonly Arrival[], leftMs = 0) {
+  constructor(
+    input: AdmissionInput,
+    arrivals: readonly Arrival[],
+    { leftMs = 0, bindMs = 0, scheduler = 'AsAsked' }: WorldOptions = {},
+  ) {
+    this.#options = { leftMs, bindMs, scheduler }
     this.#input = { ...input, queue: input.queue.clone() }
     this.#arrivals = arrivals.toSorted((left, right) => left.atMs - right.atMs)
     this.#runMs = new Map(arrivals.map(({ job, runMs }) => [job.uid, runMs]))
-    this.#runs = input.running.map((job) => ({ job, endMs: input.nowMs + leftMs }))
+    this.#runs = input.running.map((job) => {
+      return { job, endMs: input.nowMs + leftMs, bindMs: Infinity }
+    })
   }
 
   get input(): AdmissionInput {
@@ -48,12 +71,15 @@ export class World {
         this.#arrivals[0]?.atMs ?? Infinity,
         this.#recheckAtMs,
         ...this.#runs.map((run) => run.endMs),
+        ...this.#runs.map((run) => run.bindMs).filter((atMs) => atMs > this.#input.nowMs),
       )
       if (nextMs > endMs || nextMs === Infinity) return this
       this.#input = { ...this.#input, nowMs: nextMs }
       this.#end()
+      this.#bind()
       this.#arrive()
       this.#plan()
+      this.#bind()
     }
   }
 
@@ -87,14 +113,58 @@ export class World {
     const before = this.#input.running.length
     this.#input = moveOn(this.#input, admission)
     this.#recheckAtMs = admission.recheckAtMs ?? Infinity
-    const runs = this.#input.running.slice(before).map((job) => {
-      return { job, endMs: nowMs + (this.#runMs.get(job.uid) ?? 0) }
-    })
-    this.#runs = [...this.#runs, ...runs]
-    for (const [index, start] of admission.starts.entries()) {
+    const started = this.#input.running.slice(before)
+    this.#runs = [...this.#runs, ...started.map((job) => this.#runOf(job))]
+    this.#input = { ...this.#input, running: this.#runs.map(({ job }) => job) }
+    for (const start of admission.starts) {
       const { firstMs = nowMs, passedMs } = turns.get(start.job.uid) ?? {}
-      const endMs = runs[index]?.endMs ?? nowMs
+      const endMs = nowMs + (this.#runMs.get(start.job.uid) ?? 0)
       this.stories.set(start.job.uid, { ...start, startMs: nowMs, endMs, firstMs, passedMs })
     }
+  }
+
+  #runOf(job: RunningJob): Run {
+    const { nowMs } = this.#input
+    const { bindMs, scheduler } = this.#options
+    const { place } = job
+    const isPod = place.kind === 'Node' && (bindMs > 0 || scheduler === 'Spreads')
+    const endMs = nowMs + (this.#runMs.get(job.uid) ?? 0)
+    if (!isPod) return { job, endMs, bindMs: nowMs }
+    const plannedName = scheduler === 'Spreads' ? undefined : place.nodeName
+    const unbound = { ...job, place: { ...place, nodeName: undefined, plannedName } }
+    return { job: unbound, endMs: Infinity, bindMs: nowMs + bindMs }
+  }
+
+  /** What the scheduler does: where it was asked to, else where most is free. */
+  #bind(): void {
+    const { nowMs } = this.#input
+    for (const [index, { job, bindMs }] of this.#runs.entries()) {
+      const { place } = job
+      if (place.kind !== 'Node' || place.nodeName !== undefined || bindMs > nowMs) continue
+      const fitting = this.#free().filter(({ free }) => fitsInto(place.request, free))
+      const asked = fitting.find(({ name }) => name === place.plannedName)
+      const nodeName = (asked ?? fitting[0])?.name
+      if (nodeName === undefined) continue
+      const bound = { ...job, place: { ...place, nodeName } }
+      const endMs = nowMs + (this.#runMs.get(job.uid) ?? 0)
+      this.#runs = this.#runs.with(index, { job: bound, endMs, bindMs })
+    }
+    this.#input = { ...this.#input, running: this.#runs.map(({ job }) => job) }
+  }
+
+  /** The least used Node first. */
+  #free() {
+    const { nodes, occupants } = this.#input
+    const onNodes = this.#runs.flatMap(({ job: { place } }) => {
+      return place.kind === 'Node' ? [place] : []
+    })
+    const all = nodes.map(({ name, allocatable }) => {
+      const here = [...occupants, ...onNodes].filter(({ nodeName }) => nodeName === name)
+      return {
+        name,
+        free: here.map(({ request }) => request).reduce(subtractResources, allocatable),
+      }
+    })
+    return all.toSorted((left, right) => right.free.gpus - left.free.gpus)
   }
 }

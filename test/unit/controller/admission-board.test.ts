@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest'
+import { RESERVATION_MS } from '../../../src/controller/limits.ts'
 import type { GenerationJob } from '../../../src/shared/crd/generation-job.ts'
 import { aReservedJob, boardOver, planned } from './board-scene.ts'
 import { aCondition, aJob, at, createdMs, request, uid, withCondition } from './builders.ts'
 import { aKubeJob, aKubeNode, aKubePod } from './kube-builders.ts'
 
 const [first, second] = [aReservedJob('1'), aReservedJob('2')]
-const admitted = { kind: 'Node' }
-const onNode = { number: 1, place: { kind: 'Node', request } } as const
+const admitted = { kind: 'Node', nodeName: 'node-1' }
+const onNode = { number: 1, place: { kind: 'Node', request, nodeName: 'node-1' } } as const
 const queued = { kind: 'Queued', cause: 'Turn' }
 
 function withVerdict(job: GenerationJob, is: string): GenerationJob {
@@ -51,8 +52,59 @@ describe('the admission board', () => {
   it('forgets a reservation that never became an attempt', () => {
     const { board, time } = boardOver({ jobs: [first, second] })
     board.reserve(first, onNode)
-    time.nowMs += 30_000
+    time.nowMs += RESERVATION_MS - 1
+    expect(board.gpus().used).toBe(1)
+    time.nowMs += 1
     expect(board.gpus().used).toBe(0)
+  })
+
+  it('keeps it for as long as the job says that the attempt runs, however late its watch', () => {
+    const { board, cluster, time } = boardOver({ jobs: [first, second] })
+    board.reserve(first, onNode)
+    const withAttempt = (attempt: NonNullable<GenerationJob['status']>['attempt']) => {
+      cluster.jobs = [{ ...first, status: { ...first.status, attempt } }, second]
+      return board.gpus().used
+    }
+    expect(withAttempt({ number: 1 })).toBe(1)
+    time.nowMs += 3_600_000
+    expect(withAttempt({ number: 1 })).toBe(1)
+    expect(board.placeOf(second)).toEqual(queued)
+    expect(withAttempt({ number: 1, outcome: 'Completed' })).toBe(0)
+  })
+
+  it('forgets it at once when the job says that the attempt is over', () => {
+    const { board, cluster } = boardOver({ jobs: [first, second] })
+    board.reserve(first, onNode)
+    const attempt = { number: 1, outcome: 'Disrupted' } as const
+    cluster.jobs = [{ ...first, status: { ...first.status, attempt } }, second]
+    expect(board.gpus().used).toBe(0)
+  })
+
+  it('counts a job that its owner deletes under his caps until its pod has ended', async () => {
+    const limits = { runningJobs: 1 }
+    const mine = { owner: { department: 'vision', user: 'kim', limits } }
+    const running = aJob({ spec: mine, status: { attempt: { number: 1 } } })
+    const next = aReservedJob('2', mine)
+    const seen = { kubeJobs: [aKubeJob()], pods: [aKubePod()], nodes: [aKubeNode({ gpus: 2 })] }
+    const { board, cluster } = boardOver({ jobs: [running, next], ...seen })
+    expect(board.placeOf(next)).toEqual(queued)
+    cluster.jobs = [next]
+    board.noteJob('vision/job')
+    await planned()
+    expect(board.placeOf(next)).toEqual(queued)
+    cluster.pods = []
+    cluster.kubeJobs = []
+    board.touch()
+    await planned()
+    expect(board.placeOf(next)).toEqual(admitted)
+  })
+
+  it('knows after a restart of which department the pod of a deleted job is', () => {
+    const pod = aKubePod()
+    const labels = { 'atelier.dev/department': 'vision' }
+    const pods = [{ ...pod, metadata: { ...pod.metadata, labels } }]
+    const { board } = boardOver({ jobs: [second], pods })
+    expect(board.admissionInput().running).toMatchObject([{ department: 'vision', gpus: 1 }])
   })
 
   it('lets others pass a job whose attempt could not be created, until it asks again', () => {
@@ -182,7 +234,8 @@ describe('a Node', () => {
   it('without GPUs serves on its CPU only when no Node has any', () => {
     const cpu = aKubeNode({ name: 'cpu', gpus: 0 })
     const down = aKubeNode({ gpus: 2, ready: 'False' })
-    expect(boardOver({ jobs: [first], nodes: [cpu] }).board.placeOf(first)).toEqual(admitted)
+    const onCpu = { kind: 'Node', nodeName: 'cpu' }
+    expect(boardOver({ jobs: [first], nodes: [cpu] }).board.placeOf(first)).toEqual(onCpu)
     expect(boardOver({ jobs: [first], nodes: [cpu, down] }).board.placeOf(first)).toEqual(queued)
   })
 })

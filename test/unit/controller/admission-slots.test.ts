@@ -55,6 +55,22 @@ describe('a free slot of a pool', () => {
     board.stop()
   })
 
+  it('is one of the model that is missed least when none has the job’s', () => {
+    const models = ['large', 'other', 'other']
+    const spec = { models: ['demo', 'large', 'other'].map((name) => ({ name })) }
+    const { board, pools } = withPool(
+      { jobs: [first], modelPools: [aPool(spec)] },
+      models.map((model) => aSlot({ model })),
+    )
+    const slot = { ...inSlot.slot, instead: 'other' }
+    expect(board.placeOf(first)).toEqual({ ...inSlot, slot })
+    const place = { ...taken.place, instead: 'other' }
+    expect(board.reserve(first, { ...taken, place })).toBe(true)
+    const [view] = pools.views()
+    expect(view?.slots.map(({ model }) => model)).toEqual(['large', 'other'])
+    board.stop()
+  })
+
   it('is never given twice, whatever the caches show', () => {
     const { board, cluster } = withPool({ jobs: [first, second] })
     expect(board.placeOf(first)).toEqual(inSlot)
@@ -73,10 +89,29 @@ describe('a free slot of a pool', () => {
     board.reserve(first, taken)
     cluster.jobs = [withSlot(first), second]
     expect(board.placeOf(second)).toEqual(queued)
-    pools.release({ uid: first.metadata.uid, attempt: 1 })
+    pools.release({ pod: podUID, uid: first.metadata.uid, attempt: 1 })
     await planned()
     expect(woken).toEqual(['vision/job-2'])
     expect(board.placeOf(second)).toEqual(inSlot)
+  })
+
+  it('wakes the job again that was to get one that has gone, when another has come', async () => {
+    const other = { ...aPoolPod('pool-warm-5d-y'), status: pod.status }
+    const { board, cluster, pools, woken } = withPool({ jobs: [first] })
+    expect(board.placeOf(first)).toEqual(inSlot)
+    cluster.poolPods = [other]
+    expect(board.placeOf(first)).toEqual(queued)
+    woken.length = 0
+    pools.noteState(other.metadata.uid, aPodState())
+    await planned()
+    expect(woken).toEqual(['vision/job-1'])
+    cluster.poolPods = [pod]
+    expect(board.reserve(first, { ...taken, place: { ...taken.place, podUID: 'gone' } })).toBe(
+      false,
+    )
+    woken.length = 0
+    await planned()
+    expect(woken).toEqual(['vision/job-1'])
   })
 
   it('is given again when the status of the job could not be written', async () => {
@@ -198,6 +233,6 @@ describe('past use', () => {
     const modest = aReservedJob('2', { owner: { department: 'vision' } })
     const { board } = boardOver({ jobs: [greedy, modest, past] })
     expect(board.placeOf(greedy)).toEqual(queued)
-    expect(board.placeOf(modest)).toEqual({ kind: 'Node' })
+    expect(board.placeOf(modest)).toEqual({ kind: 'Node', nodeName: 'node-1' })
   })
 })

@@ -3,10 +3,12 @@ import { AdmissionBoard } from '../../../src/controller/generation-job/admission
 import { HoldMemory } from '../../../src/controller/generation-job/hold-memory.ts'
 import { quotaQueueOf } from '../../../src/controller/kueue/quota-queue.ts'
 import { PoolBoard, type PoolDemand } from '../../../src/controller/model-pool/pool-board.ts'
+import { packMarks } from '../../../src/controller/model-pool/pack-marks.ts'
 import type { Lister } from '../../../src/platform/kube/list-watch.ts'
 import { type Job, keyOf, type Node, type Pod } from '../../../src/platform/kube/resources.ts'
 import type { Department } from '../../../src/shared/crd/department.ts'
 import type { GenerationJob, GenerationJobSpec } from '../../../src/shared/crd/generation-job.ts'
+import type { Model } from '../../../src/shared/crd/model.ts'
 import { type ModelPool, modelPoolSpec } from '../../../src/shared/crd/model-pool.ts'
 import type { PoolPodState, SlotState } from '../../../src/shared/wire/pool.ts'
 import { aCondition, aJob, aModel, at, createdMs, uid } from './builders.ts'
@@ -21,6 +23,7 @@ export type Cluster = {
   departments: Department[]
   modelPools: ModelPool[]
   poolPods: Pod[]
+  models: Model[]
 }
 
 type Named = { readonly metadata: { readonly name: string; readonly namespace?: string } }
@@ -49,12 +52,11 @@ function isJobIndexed({ metadata, spec, status }: GenerationJob, value: string):
 }
 
 function cachesOf(cluster: Cluster): Caches {
-  const model = aModel()
   return {
     generationJobs: listerOver(() => cluster.jobs, isJobIndexed),
     jobs: listerOver(() => cluster.kubeJobs, isChild),
     pods: listerOver(() => cluster.pods, isChild),
-    models: listerOver(() => [model]),
+    models: listerOver(() => cluster.models),
     departments: listerOver(() => cluster.departments),
     nodes: listerOver(() => cluster.nodes),
     namespaces: listerOver(() => []),
@@ -79,6 +81,7 @@ export function cachesOver(over: Partial<Cluster>) {
     departments: [],
     modelPools: [],
     poolPods: [],
+    models: [aModel()],
     ...over,
   }
   return { cluster, caches: cachesOf(cluster) }
@@ -143,7 +146,7 @@ export function aPool(spec: Partial<ModelPool['spec']> = {}, namespace = 'vision
   }
 }
 
-/** A ready pod of that pool. */
+/** A ready pod of that pool, made with the Model that the caches show. */
 export function aPoolPod(name = 'pool-warm-5d-x', namespace = 'vision'): Pod {
   const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'pool-warm-5d', uid: 'rs' }
   return {
@@ -154,6 +157,7 @@ export function aPoolPod(name = 'pool-warm-5d-x', namespace = 'vision'): Pod {
       resourceVersion: '4',
       creationTimestamp: at(0),
       labels: { 'atelier.dev/pool': 'warm', 'pod-template-hash': '5d' },
+      annotations: { 'atelier.dev/packs': packMarks(aPool(), { modelOf: () => aModel() }) },
       ownerReferences: [{ ...owner, controller: true }],
     },
     spec: { nodeName: 'node-1', containers: [{ name: 'inference' }] },

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { attemptJob } from '../../../src/controller/generation-job/job.ts'
+import { plannedNameOf } from '../../../src/controller/generation-job/planned-node.ts'
 import type { Model } from '../../../src/shared/crd/model.ts'
 import type { ControllerSettings } from '../../../src/controller/settings.ts'
 import { aJob, aModel, packSettings, uid } from './builders.ts'
@@ -14,6 +15,22 @@ const settings: ControllerSettings = {
 }
 const noLoras: readonly Model[] = []
 const plan = { job: aJob(), model: aModel(), loras: noLoras, number: 2, gpus: 1, settings }
+
+const specOf = (nodeName?: string) => attemptJob({ ...plan, nodeName }).spec?.template.spec
+
+describe('the Node that was planned', () => {
+  it.each(['node-7', undefined])('is a wish that is found again in the pod: %s', (name) => {
+    expect(plannedNameOf(specOf(name))).toBe(name)
+  })
+
+  it('binds nothing: a pod that insisted would wait for ever for a Node that has gone', () => {
+    const { nodeAffinity } = specOf('node-7')?.affinity ?? {}
+    expect(Object.keys(nodeAffinity ?? {})).toEqual([
+      'preferredDuringSchedulingIgnoredDuringExecution',
+    ])
+    expect(specOf('node-7')).not.toHaveProperty('nodeName')
+  })
+})
 
 function podSpecOf(over: Partial<typeof plan> = {}) {
   return attemptJob({ ...plan, ...over }).spec?.template.spec

@@ -58,6 +58,9 @@ describe('a job that gets a slot', () => {
     const { kinds, actions, patch, conditions, events } = decided({ hold: heldAnswer, place })
     expect(kinds).toEqual(['WriteStatus', 'Assign', 'RecordEvent'])
     expect(actions[1]).toEqual({ kind: 'Assign', assignment })
+    const switching = { kind: 'Slot', slot: { ...slot, instead: 'other' } } as const
+    const chosen = decided({ hold: heldAnswer, place: switching }).actions[1]
+    expect(chosen).toEqual({ kind: 'Assign', assignment: { ...assignment, instead: 'other' } })
     const { pod: _, ...written } = slot
     expect(patch.attempt).toEqual({ number: 1, pool: 'warm', ...written })
     expect(conditions).toEqual({
@@ -264,9 +267,26 @@ describe('the end of an attempt in a slot', () => {
     const report = reported('nothing')
     const first = decided(assigned({ answers }, { report }))
     expect(first.patch['retryTime']).toBe(at(20))
-    const job = aJob({ status: assignedStatus({ disruptedAttempts: 1 }) })
-    const second = decided({ job, attempts: [aPooledAttempt({ answers })], report })
+    const attempt = { ...assignedStatus().attempt, number: 2 }
+    const job = aJob({ status: assignedStatus({ attempt }) })
+    const second = decided({ job, attempts: [aPooledAttempt({ answers }, 2)], report })
     expect(second.patch['retryTime']).toBe(at(30))
+  })
+
+  it('that was refused is no disruption, however many there were', () => {
+    const answers = { state: 'Over', cause: 'Refused', isCancelling: false } as const
+    const job = aJob({ status: assignedStatus({ disruptedAttempts: 10 }) })
+    const attempts = [aPooledAttempt({ answers })]
+    const { patch, events } = decided({ job, attempts, report: reported('nothing') })
+    expect(patch).not.toHaveProperty('disruptedAttempts')
+    expect(patch.attempt).toMatchObject({ outcome: 'Disrupted' })
+    expect(events).toEqual(['Retrying'])
+  })
+
+  it('is a disruption when the process is gone that may have begun it', () => {
+    const answers = { state: 'Over', cause: 'Restarted', isCancelling: false } as const
+    const { patch } = decided(assigned({ answers }, { report: reported('nothing') }))
+    expect(patch).toMatchObject({ disruptedAttempts: 1, retryTime: at(20) })
   })
 
   it('ends the job when there were too many of its kind', () => {

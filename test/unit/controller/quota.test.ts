@@ -252,7 +252,7 @@ describe('the admission board', () => {
     board.reserve(first, { number: 1, place: { kind: 'Quota' } })
     expect(board.placeOf(first)).toEqual(toTeam)
     expect(board.placeOf(second)).toEqual(toTeam)
-    expect(board.placeOf(third)).toEqual({ kind: 'Node' })
+    expect(board.placeOf(third)).toEqual({ kind: 'Node', nodeName: 'node-1' })
     expect(board.gpus()).toEqual({ total: 1, used: 0 })
   })
 

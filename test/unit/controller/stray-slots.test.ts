@@ -62,6 +62,19 @@ describe('an attempt in a slot', () => {
     expect(found.find()).toEqual([])
   })
 
+  it('is one of the pod that has it wrongly only, and since it has', () => {
+    const { found, time, cluster, pools } = strays([])
+    found.find()
+    const other = aPoolPod('pool-warm-5d-y')
+    cluster.poolPods = [pod, other]
+    pools.noteState(other.metadata.uid, aPodState([aSlot({ job: { uid, attempt: 2 } })]))
+    time.nowMs += 60_000
+    expect(found.find()).toMatchObject([{ podUID }])
+    cluster.jobs = [withAttempt({ number: 2, podUID })]
+    time.nowMs += 60_000
+    expect(found.find()).toMatchObject([{ podUID: other.metadata.uid }])
+  })
+
   it('is none any more when its job turns up, or the pod has ended it', () => {
     const { found, time, cluster, pools } = strays([])
     found.find()

@@ -26,6 +26,12 @@ test('docs/operations.md explains every reason that a condition or a waiting job
   expect([...all].filter((reason) => !told.has(reason))).toEqual([])
 })
 
+test('docs/operations.md has alerts that can fire', () => {
+  // PromQL compares series of equal labels only, and a sum of nothing is nothing.
+  expect(page).not.toMatch(/\} [=!<>]=? \(?atelier_\w+\{/)
+  expect(page).not.toMatch(/`sum\([^`]*\) [=!<>]=? /)
+})
+
 test('docs/operations.md names metrics that exist', async () => {
   const registry = new Registry()
   const controller = createControllerMetrics(registry)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { parseWrites } from '../../perf/api-server-writes.ts'
-import { type JobTimes, withSeen } from '../../perf/operator/job-load.ts'
+import { completing, type JobTimes, withSeen } from '../../perf/operator/job-load.ts'
 import { baseline, gpuSeconds, planBaseline } from '../../perf/operator/kueue-baseline.ts'
 import { sumOfWrites } from '../../perf/operator/operator.ts'
 import { secondsOfStat } from '../../perf/operator/processor-time.ts'
@@ -157,7 +157,9 @@ describe('what the driver sees of a job', () => {
     )
     expect(later).toEqual({ createdMs: 1, admittedMs: 5, readyMs: 7 })
     const ended = seen(later, [['Succeeded', 'True', 'Completed']], 9)
-    expect(ended).toEqual({ ...later, endedMs: 9, reason: 'Completed' })
+    expect(ended).toEqual({ ...later, endedMs: 9, reason: 'Completed', message: '' })
+    expect(completing('job-1', ended)).toBe(ended)
+    expect(completing('job-1', later)).toBe(later)
     expect(seen(ended, [['Succeeded', 'True', 'Completed']], 11)).toEqual(ended)
   })
 
@@ -165,5 +167,12 @@ describe('what the driver sees of a job', () => {
     const ended = seen(created, [['Succeeded', 'False', 'InvalidInput']], 3)
     expect(ended).toMatchObject({ admittedMs: 3, readyMs: 3, endedMs: 3, reason: 'InvalidInput' })
     expect(seen(created, [['Admitted', 'False', 'Queued']], 3)).toEqual(created)
+  })
+
+  test.each(['InvalidInput', 'BackoffLimitExceeded', 'Cancelled'])('is no %s end', (reason) => {
+    const ended = seen(created, [['Succeeded', 'False', reason]], 3)
+    const told = { ...ended, message: 'The pod vanished.' }
+    const said = `job-1 has ended ${reason}: The pod vanished.`
+    expect(() => completing('job-1', told)).toThrow(said)
   })
 })

@@ -16,9 +16,17 @@ import { type LeaderAddress, openLeaderAddress } from './leader-address.ts'
 
 /**
  * What became of a question. `Absent`: no controller leads. `Paused`: the last question failed a
- * moment ago. `Refused`: its status was not 200. `Silent`: no answer came in time, or at all.
+ * moment ago. `Busy`: it can answer soon (503). `Refused`: with any other status but 200. `Silent`:
+ * no answer came in time, or at all.
  */
-export type LeaderOutcome = 'Answered' | 'Absent' | 'Paused' | 'Refused' | 'Silent' | 'Garbled'
+export type LeaderOutcome =
+  | 'Answered'
+  | 'Absent'
+  | 'Paused'
+  | 'Busy'
+  | 'Refused'
+  | 'Silent'
+  | 'Garbled'
 
 /** The controller that leads. Null for whatever keeps it from answering: nothing depends on it. */
 export type Leader = {
@@ -49,13 +57,16 @@ const limits = {
 
 export type OpenLeader = Leader & { readonly close: () => Promise<void> }
 
-/** Asks whom the Lease names, over HTTP. After a failure it is left alone for a moment. */
+/**
+ * Asks whom the Lease names, over HTTP. After a failure it is left alone with that kind of question
+ * for a moment: simulations that take too long must not hide the reasons why jobs wait.
+ */
 export function openLeader(options: LeaderOptions): OpenLeader {
   const { kube, clock, count } = options
   const { timeoutMs, addressMs: ageMsMax, answerBytesMax: maxResponseSize } = limits
   const agent = new Agent({ maxResponseSize })
   const address = openLeaderAddress({ kube, clock, timeoutMs, ageMsMax })
-  const parts = { ...options, agent, address, pause: { untilMs: -Infinity } }
+  const parts = { ...options, agent, address, pausedUntilMs: new Map<string, number>() }
   const ask = async <T>(name: keyof Leader, body: unknown, schema: z.ZodType<T>) => {
     const answer = await askUnlessPaused(parts, { path: `${queuePrefix}/${name}`, body, schema })
     count(name, answer.outcome)
@@ -71,7 +82,8 @@ export function openLeader(options: LeaderOptions): OpenLeader {
 type Parts = LeaderOptions & {
   readonly agent: Agent
   readonly address: LeaderAddress
-  readonly pause: { untilMs: number }
+  /** By path. */
+  readonly pausedUntilMs: Map<string, number>
 }
 type Question<T> = {
   readonly path: string
@@ -83,14 +95,15 @@ type Answer<T> =
   | { readonly outcome: Exclude<LeaderOutcome, 'Answered'> }
 
 async function askUnlessPaused<T>(parts: Parts, question: Question<T>): Promise<Answer<T>> {
-  const { address, clock, onError, pause } = parts
-  if (clock.nowMs() < pause.untilMs) return { outcome: 'Paused' }
+  const { address, clock, onError, pausedUntilMs } = parts
+  const untilMs = pausedUntilMs.get(question.path) ?? -Infinity
+  if (clock.nowMs() < untilMs) return { outcome: 'Paused' }
   const answer = await askLeader(parts, question).catch((error: unknown): Answer<T> => {
     onError(error)
     return { outcome: 'Silent' }
   })
-  if (answer.outcome === 'Answered' || answer.outcome === 'Absent') return answer
-  pause.untilMs = clock.nowMs() + limits.pauseMs
+  if (['Answered', 'Absent', 'Busy'].includes(answer.outcome)) return answer
+  pausedUntilMs.set(question.path, clock.nowMs() + limits.pauseMs)
   address.forget()
   return answer
 }
@@ -108,6 +121,7 @@ async function askLeader<T>(parts: Parts, question: Question<T>): Promise<Answer
     signal,
   })
   const text = await answer.body.text()
+  if (answer.statusCode === 503) return { outcome: 'Busy' }
   if (answer.statusCode !== 200) return { outcome: 'Refused' }
   const parsed = question.schema.safeParse(parseJson(text))
   return parsed.success ? { outcome: 'Answered', value: parsed.data } : { outcome: 'Garbled' }

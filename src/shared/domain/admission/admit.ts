@@ -1,4 +1,5 @@
-import type { AdmissionInput, Place, Turn, Turns } from './input.ts'
+import { entitledMs, nextTurns } from './clocks.ts'
+import type { AdmissionInput, Place, Turns } from './input.ts'
 import { type Cursors, type First, type LineCursor, openCursors } from './line-cursor.ts'
 import { ownerKey } from './owner.ts'
 import { type Candidate, compareJobs } from './queue.ts'
@@ -43,11 +44,12 @@ const SHAPES_MAX = 256
  * would throw it out. (3) By turns; what is still free after round 2 is wanted by nobody as it is
  * and may change its model.
  *
- * No starvation: let N owners have jobs, none running longer than L. A job that is the first of its
- * owner, within its caps and able to run on some Node or slot that only jobs occupy starts at most
- * `overdueMs` + N·L later, and at most `patienceMs` + N·L after it was first passed by. Proof: from
- * then on it is entitled. Every owner has at most one job that was entitled before it, and each of
- * those has a slot, or its reserved Node empty enough, at most L after the one before it started.
+ * No starvation: let N owners have jobs, none running longer than L. A job that stays the first of
+ * its owner, within its caps and able to run on some Node or slot that only jobs occupy starts at
+ * most `overdueMs` + 2N·L later, and at most `patienceMs` + 2N·L after it was first passed by.
+ * Proof: from then on it is entitled. Entitled before it are only jobs whose clocks ran before, at
+ * most two of each owner (`nextTurns`): who overtakes his own job stops its clock. Each of those
+ * has a slot, or its reserved Node empty enough, at most L after the one before it started.
  *
  * The cost follows nodes, running jobs and owners (times the look-ahead), never the waiting jobs.
  * The answer depends on what the input contains, never on its order.
@@ -155,14 +157,19 @@ class Plan {
   }
 
   /** The first job of each shape that its caps let start. */
-  *#ready({ line, firsts }: LineCursor): Generator<First> {
-    const limitOf = this.#rooms.tally.limitsOf(line)
+  *#ready(cursor: LineCursor): Generator<First> {
+    const limitOf = this.#rooms.tally.limitsOf(cursor.line)
+    for (const first of this.#hopeful(cursor)) if (limitOf(first.job) === undefined) yield first
+  }
+
+  /** The first job of each shape that something there is could run, as far as one looks ahead. */
+  *#hopeful({ firsts }: LineCursor): Generator<First> {
     let looked = 0
-    for (const [index, first] of firsts.entries()) {
-      if (index >= SHAPES_MAX || looked >= this.#input.settings.lookAhead) return
+    for (const first of firsts.slice(0, SHAPES_MAX)) {
+      if (looked >= this.#input.settings.lookAhead) return
       if (this.#isHopeless(first)) continue
       looked += 1
-      if (limitOf(first.job) === undefined) yield first
+      yield first
     }
   }
 
@@ -242,24 +249,14 @@ class Plan {
     const { nowMs, queue, turns } = this.#input
     const all = [...turns].flatMap(([uid, turn]) => {
       const job = queue.get(uid)
-      if (job === undefined || this.#firstReady(job)?.uid !== uid) return []
-      const sinceMs = this.#entitledMs(job, turn)
+      const cursor = job === undefined ? undefined : this.#cursors.get(ownerKey(job))
+      if (job === undefined || cursor === undefined) return []
+      if (firstOf(this.#ready(cursor))[0]?.uid !== uid) return []
+      const sinceMs = entitledMs(this.#input, job, turn)
       return sinceMs <= nowMs ? [{ job, sinceMs }] : []
     })
     all.sort((left, right) => left.sinceMs - right.sinceMs || compareJobs(left.job, right.job))
     return all.map(({ job }) => job)
-  }
-
-  #entitledMs(job: Candidate, { firstMs, passedMs = Infinity }: Turn): number {
-    const { affinityWaitMs, overdueMs, patienceMs } = this.#input.settings
-    const waitMs = job.execution === 'Dedicated' ? patienceMs : affinityWaitMs
-    return Math.min(firstMs + overdueMs, passedMs + waitMs)
-  }
-
-  #firstReady(owner: Candidate | LineCursor['line']): Candidate | undefined {
-    const cursor = this.#cursors.get(ownerKey(owner))
-    const [first] = cursor === undefined ? [] : this.#ready(cursor)
-    return first?.job
   }
 
   #reasonOf(job: Candidate): WaitReason {
@@ -267,26 +264,24 @@ class Plan {
     return job.uid === this.#reserved?.uid ? 'WaitingForGpu' : reasonOf(job, this.#rooms)
   }
 
-  /**
-   * Clocks go on while a job waits, also while a cap keeps it from starting, and until a job that
-   * has a place has left the queue.
-   */
   #nextTurns(): Turns {
-    const { nowMs, queue, turns } = this.#input
-    const kept = [...turns].filter(([uid]) => queue.get(uid) !== undefined)
-    const next = new Map<string, Turn>(kept)
-    for (const { line } of this.#cursors.values()) {
-      const first = this.#firstReady(line)
-      if (first !== undefined && !next.has(first.uid)) next.set(first.uid, { firstMs: nowMs })
-    }
+    const placed = this.#starts.map(({ job }) => job)
+    const reserved = this.#reserved === undefined ? undefined : ownerKey(this.#reserved)
+    const all = [...this.#cursors.values()]
+    const first = all.flatMap((cursor) => firstOf(this.#hopeful(cursor)))
+    const others = all.filter(({ line }) => line.key !== reserved)
+    const ready = others.flatMap((cursor) => firstOf(this.#ready(cursor)))
+    if (this.#reserved !== undefined) ready.push(this.#reserved)
     // Passed in round 2, but served in round 3.
-    for (const { job } of this.#starts) this.#passed.delete(job.uid)
-    for (const uid of this.#passed) {
-      const turn = next.get(uid) ?? { firstMs: nowMs }
-      next.set(uid, { ...turn, passedMs: turn.passedMs ?? nowMs })
-    }
-    return next
+    for (const { uid } of placed) this.#passed.delete(uid)
+    const passed = this.#passed
+    return nextTurns(this.#input, { placed, first, ready, passed })
   }
+}
+
+function firstOf(all: Iterable<First>): Candidate[] {
+  const [first] = all
+  return first === undefined ? [] : [first.job]
 }
 
 /** In these pools an earlier job of the same owner and of higher priority waits for a switch. */

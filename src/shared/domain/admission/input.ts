@@ -13,8 +13,14 @@ export type RunningJob = Owned & {
   readonly model: string
   readonly startMs: number
   readonly place:
-    /** `nodeName` is absent until the scheduler has bound the pod. */
-    | { readonly kind: 'Node'; readonly nodeName?: string | undefined; readonly request: Resources }
+    | {
+        readonly kind: 'Node'
+        /** Absent until the scheduler has bound the pod. */
+        readonly nodeName?: string | undefined
+        /** Where it is to be bound if that is possible. */
+        readonly plannedName?: string | undefined
+        readonly request: Resources
+      }
     | { readonly kind: 'Slot'; readonly pool: string; readonly pod: string }
     /** It waits for somebody else's quota and uses nothing: it only counts under the caps. */
     | { readonly kind: 'Quota' }
@@ -43,6 +49,8 @@ export type PoolView = {
   readonly loading: readonly string[]
   /** It may get more pods, or has some that are not ready yet. */
   readonly growable: boolean
+  /** It has pods on their way to Nodes that have room for them. */
+  readonly growing: boolean
 }
 
 /** The scheduling side of a department; an absent cap does not bind. */

@@ -3,7 +3,11 @@ import { type AdmissionNode, bestNode, fitsSomeNode } from './nodes.ts'
 import { fitsInto, addResources, type Resources, subtractResources } from './resources.ts'
 
 type Run = { readonly startMs: number; readonly request: Resources }
-type Pod = Run & { readonly uid: string; readonly nodeName?: string | undefined }
+type Pod = Run & {
+  readonly uid: string
+  readonly nodeName?: string | undefined
+  readonly plannedName?: string | undefined
+}
 
 /**
  * What is free on the Nodes while a plan gives room away. Room only ever shrinks during a plan, so
@@ -27,8 +31,10 @@ export class NodeRoom {
     this.#capacity = new Map(this.#free)
   }
 
-  /** The best Node with room now. */
-  find(request: Resources): string | undefined {
+  /** The Node that was chosen before, if it still has room; else the best that has. */
+  find(request: Resources, plannedName = ''): string | undefined {
+    const planned = this.#free.get(plannedName)
+    if (planned !== undefined && fitsInto(request, planned)) return plannedName
     const key = keyOf(request)
     if (this.#unfit.has(key)) return undefined
     const name = bestNode(request, this.#free)
@@ -114,7 +120,7 @@ export function openNodeRoom({ nodes, occupants, running }: AdmissionInput): Nod
     if (place.kind === 'Node') pods.push({ uid, startMs, ...place })
   }
   for (const pod of pods.toSorted(comparePods)) {
-    const name = pod.nodeName ?? room.find(pod.request)
+    const name = pod.nodeName ?? room.find(pod.request, pod.plannedName)
     if (name !== undefined) {
       room.take(name, pod.request, pod.startMs === Infinity ? undefined : pod)
       continue

@@ -37,7 +37,7 @@ export function reasonOf(job: Candidate, rooms: Rooms): WaitReason {
   if (limit !== undefined) return limit
   const pools = rooms.slots.poolsOf(job)
   if (pools.some(({ loading }) => loading.includes(job.model))) return 'ModelLoading'
-  return pools.some(({ growable }) => growable) ? 'PoolScalingUp' : 'WaitingForGpu'
+  return pools.some(({ growing }) => growing) ? 'PoolScalingUp' : 'WaitingForGpu'
 }
 
 /** Nothing there is could ever run it, so it must not keep others waiting. */

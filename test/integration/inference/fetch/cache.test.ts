@@ -6,6 +6,7 @@ import { Cache } from '../../../../src/inference/fetch/cache.ts'
 import { readUse, takeLease } from '../../../../src/inference/fetch/lease.ts'
 import { tryLock } from '../../../../src/inference/fetch/lock.ts'
 import { eventually } from '../../../support/eventually.ts'
+import { startPackServer } from '../../../support/pack-server.ts'
 import {
   type FakePack,
   fakePack,
@@ -29,9 +30,14 @@ async function begin(pack: FakePack = fakePack(contents)): Promise<Scene> {
   return scene
 }
 
-function onError(error: unknown): void {
-  throw error
+const beats = {
+  beatMs: 60_000,
+  onError: (error: unknown): void => {
+    throw error
+  },
 }
+/** Of leases, when nothing else is said. */
+const staleMs = quick.leaseStaleMs
 
 function requestsOf(file: string): number {
   return scene.server.requests.filter((request) => request.path === file).length
@@ -50,7 +56,7 @@ async function fetchOther(pack: FakePack, limitBytes?: number, holder = 'pod-a')
 
 /** As the pod does when its work is over. */
 async function endLeases(digest: string, holder = 'pod-a'): Promise<void> {
-  const lease = await takeLease(scene.at('.leases', digest, holder), { onError })
+  const lease = await takeLease(scene.at('.leases', digest, holder), beats)
   await lease.end()
 }
 
@@ -174,7 +180,7 @@ describe('a cache that is full', () => {
     await begin()
     const [first, second] = [another(21), another(22)]
     await fetchOther(first)
-    const lease = await takeLease(scene.at('.leases', first.digest, 'pod-x'), { onError })
+    const lease = await takeLease(scene.at('.leases', first.digest, 'pod-x'), beats)
     await expect(fetchOther(second, sizeBytes + withManifest)).rejects.toMatchObject({
       code: 'model.cache_full',
     })
@@ -188,11 +194,38 @@ describe('a cache that is full', () => {
     await begin()
     const [first, second] = [another(31), another(32)]
     await fetchOther(first)
-    const lease = await takeLease(scene.at('.leases', first.digest, 'pod-x'), { onError })
+    const lease = await takeLease(scene.at('.leases', first.digest, 'pod-x'), beats)
     lease.handOver()
     await age(first.digest, 3600)
     await fetchOther(second, sizeBytes + withManifest)
     expect(scene.evicted).toEqual([first.digest])
+  })
+
+  test('keeps every pack of a pod that is still fetching its last one', async () => {
+    await begin()
+    const [first, last, third] = [another(81), another(82), another(83)]
+    const servers = [await startPackServer(first.files), await startPackServer(last.files)]
+    servers[1]?.act('82.bin', { kind: 'Slow', bytesPerMs: 25 })
+    const packsOfPod = [first, last].map(({ digest }, index) => {
+      const url = servers[index]?.url ?? ''
+      return { url, digest, cache: scene.cache, limitBytes: undefined }
+    })
+    const timing = { ...quick, leaseBeatMs: 25, leaseStaleMs: 1000 }
+    const fetching = scene.fetch({ packs: packsOfPod, timing })
+    const lease = scene.at('.leases', first.digest, 'pod-a')
+    await eventually(() => expect(existsSync(scene.at(last.digest, '.parts'))).toBe(true))
+    const { mtimeMs } = await stat(lease)
+    // So long that it would be stale if nobody had renewed it since.
+    await eventually(async () => {
+      expect((await stat(lease)).mtimeMs).toBeGreaterThan(mtimeMs + timing.leaseStaleMs)
+    })
+    await expect(fetchOther(third, 2 * sizeBytes, 'pod-b')).rejects.toMatchObject({
+      code: 'model.cache_full',
+    })
+    expect(scene.evicted).toEqual([])
+    await fetching
+    expect(existsSync(scene.at(first.digest, '.complete'))).toBe(true)
+    await Promise.all(servers.map(async (server) => await server.close()))
   })
 
   test('never evicts for a pack that is too large anyhow', async () => {
@@ -234,7 +267,7 @@ describe('a cache that is full', () => {
     const pack = another(71)
     await fetchOther(pack)
     const cache = await Cache.open({ folder: scene.cache, holder: 'pod-b', timing: quick })
-    const lease = await takeLease(scene.at('.leases', pack.digest, 'pod-x'), { onError })
+    const lease = await takeLease(scene.at('.leases', pack.digest, 'pod-x'), beats)
     expect(await cache.evict(pack.digest)).toBe(false)
     expect(await cache.isComplete(pack.digest)).toBe(true)
     await lease.end()
@@ -246,11 +279,11 @@ describe('a cache that is full', () => {
 describe('the leases of a pack', () => {
   test('say when it was used last, also after the pod has ended', async () => {
     const { at, pack } = await begin()
-    const lease = await takeLease(at('.leases', pack.digest, 'pod-a'), { onError, beatMs: 20 })
+    const lease = await takeLease(at('.leases', pack.digest, 'pod-a'), { ...beats, beatMs: 20 })
     const first = (await stat(at('.leases', pack.digest, 'pod-a'))).mtimeMs
     await new Promise((resolve) => setTimeout(resolve, 100))
     await lease.end()
-    const use = await readUse(at('.leases', pack.digest), { nowMs: Date.now() })
+    const use = await readUse(at('.leases', pack.digest), { nowMs: Date.now(), staleMs })
     expect(use.inUse).toBe(false)
     expect(use.lastUseMs).toBeGreaterThan(first)
     expect(await readdir(at('.leases', pack.digest))).toEqual(['.last-use'])
@@ -263,9 +296,9 @@ describe('the leases of a pack', () => {
     await writeFile(path.join(outside, 'victim'), 'untouched')
     await utimes(path.join(outside, 'victim'), 0, 0)
     await symlink(outside, at('.leases', pack.digest))
-    const taking = takeLease(at('.leases', pack.digest, 'pod-a'), { onError })
+    const taking = takeLease(at('.leases', pack.digest, 'pod-a'), beats)
     await expect(taking).rejects.toThrow('symbolic link')
-    const use = await readUse(at('.leases', pack.digest), { nowMs: Date.now() })
+    const use = await readUse(at('.leases', pack.digest), { nowMs: Date.now(), staleMs })
     expect(use).toEqual({ inUse: false, lastUseMs: 0 })
     expect(await readdir(outside)).toEqual(['victim'])
   })
@@ -278,10 +311,35 @@ describe('the leases of a pack', () => {
     }
     await age(pack.digest, 100_000)
     await utimes(at('.leases', pack.digest, 'c'), 1e9, Date.now() / 1000 - 90_000)
-    const use = await readUse(at('.leases', pack.digest), { nowMs: Date.now() })
+    const use = await readUse(at('.leases', pack.digest), { nowMs: Date.now(), staleMs })
     expect(use.inUse).toBe(false)
     expect(await readdir(at('.leases', pack.digest))).toEqual(['c'])
   })
+})
+
+test.each(['the manifest', 'a lock'])(
+  'a disk that has no room for %s is a full cache',
+  async (what) => {
+    const { fetch, at, pack } = await begin()
+    await mkdir(at(pack.digest))
+    await mkdir(at('.locks'))
+    // The one file of Linux that has never room.
+    if (what === 'a lock') {
+      await writeFile(at('.locks', `${pack.digest}.1`), 'pod-b')
+      await symlink('/dev/full', at('.locks', '.now-pod-a'))
+    } else await symlink('/dev/full', at(pack.digest, `.new-${manifestName}`))
+    await expect(fetch()).rejects.toMatchObject({ code: 'model.cache_full' })
+  },
+)
+
+test('nothing is left beside the locks, however many fetch and evict', async () => {
+  await begin()
+  const [first, second] = [another(91), another(92)]
+  await fetchOther(first)
+  await fetchOther(second, sizeBytes + withManifest, 'pod-b')
+  expect(scene.evicted).toEqual([first.digest])
+  const left = await readdir(scene.at('.locks'))
+  expect(left.filter((name) => name.startsWith('.'))).toEqual([])
 })
 
 test('an end by the manifest file alone is no pack', async () => {

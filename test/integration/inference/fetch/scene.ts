@@ -16,6 +16,8 @@ export const manifestName = 'atelier-model.json'
 export const quick: FetchTiming = {
   lockBeatMs: 50,
   lockStaleMs: 500,
+  leaseBeatMs: 60_000,
+  leaseStaleMs: 600_000,
   pollMs: 20,
   stallMs: 400,
   retryFirstMs: 4,

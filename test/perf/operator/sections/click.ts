@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { hasEnded, type RestClient, signIn } from '../../../../src/local/rest-client.ts'
-import { openKubeClient } from '../../../../src/platform/kube/client.ts'
+import { type RestClient, signIn } from '../../../../src/local/rest-client.ts'
+import { type KubeClient, openKubeClient } from '../../../../src/platform/kube/client.ts'
 import { createObject, deleteObject, getObject } from '../../../../src/platform/kube/objects.ts'
-import { modelPools } from '../../../../src/platform/kube/resources.ts'
+import { generationJobs, modelPools } from '../../../../src/platform/kube/resources.ts'
+import type { JobView } from '../../../../src/shared/wire/jobs.ts'
 import { modelPoolSpec } from '../../../../src/shared/crd/model-pool.ts'
 import { jobsNamespace } from '../../../../src/shared/names.ts'
 import { startTestAtelier, type TestAtelier } from '../../../support/atelier.ts'
@@ -17,7 +18,7 @@ import { describeSeconds, percentile, scaled } from '../statistics.ts'
 const clicks = 50
 const warmUps = 2
 const steps = 20
-const pool = { name: 'demo', namespace: jobsNamespace }
+const warmPool = { name: 'demo', namespace: jobsNamespace }
 const readyTimeoutMs = 120_000
 
 export const click: Section = {
@@ -49,15 +50,19 @@ async function measure(
   const rest = await signIn(atelier.apiUrl, member, signal)
   const wanted = scaled(clicks, scale)
   printRow('model', `models/demo, 64×64, ${steps} steps, one after the other`)
-  const dedicated = await makePictures(rest, wanted)
-  printRow('a pod for each picture', describeSeconds(dedicated))
   const admin = openKubeClient({ ...environment, userAgent: 'atelier-bench' })
+  const dedicated = await makePictures(rest, wanted, async (job) => {
+    await requirePlace(admin, job, undefined)
+  })
+  printRow('a pod for each picture', describeSeconds(dedicated))
   const spec = modelPoolSpec.parse({ models: [{ name: 'demo' }], minReplicas: 1 })
-  await createObject(admin, modelPools, { metadata: pool, spec })
-  await untilReady(async () => (await getObject(admin, modelPools, pool)).status?.readyReplicas)
-  const pooled = await makePictures(rest, wanted)
+  await createObject(admin, modelPools, { metadata: warmPool, spec })
+  await untilReady(async () => (await getObject(admin, modelPools, warmPool)).status?.readyReplicas)
+  const pooled = await makePictures(rest, wanted, async (job) => {
+    await requirePlace(admin, job, warmPool.name)
+  })
   printRow('a warm pool of one pod with one slot', describeSeconds(pooled))
-  await deleteObject(admin, modelPools, pool)
+  await deleteObject(admin, modelPools, warmPool)
   await admin.close()
   return [
     figureOf('click.pooledP50Seconds', 'click to picture, warm pool, p50', {
@@ -77,25 +82,50 @@ function figureOf(key: string, title: string, { times, mark }: Measured): Figure
   return { key, title, value: percentile(times, 0.5) / 1000, unit: 's', better: 'Lower', mark }
 }
 
-async function makePictures(rest: RestClient, wanted: number): Promise<readonly number[]> {
+/** REST does not say where a picture is to be made, so it is checked where each one was. */
+async function makePictures(
+  rest: RestClient,
+  wanted: number,
+  check: (job: JobView) => Promise<void>,
+): Promise<readonly number[]> {
   for (let index = 0; index < warmUps; index += 1) await makePicture(rest, index)
   const times: number[] = []
-  for (let index = 0; index < wanted; index += 1) times.push(await makePicture(rest, index))
+  for (let index = 0; index < wanted; index += 1) {
+    const { tookMs, job } = await makePicture(rest, index)
+    await check(job)
+    times.push(tookMs)
+  }
   return times
 }
 
-async function makePicture(rest: RestClient, seed: number): Promise<number> {
+type Picture = { readonly tookMs: number; readonly job: JobView }
+
+async function makePicture(rest: RestClient, seed: number): Promise<Picture> {
   const startMs = performance.now()
   const parameters = { prompt: 'a photo of a scratch on metal', steps, seed }
   const request = { task: 'TextToImage', model: 'demo', parameters } as const
   let job = await rest.submit(request, randomUUID())
   for await (const next of rest.watch(job)) job = next
   const [output] = job.outputs
-  if (!hasEnded(job) || output === undefined) {
+  if (job.state !== 'Completed' || output === undefined) {
     throw new Error(`no picture: ${job.state} ${job.reason} ${job.message}`)
   }
   await rest.download(output.url)
-  return performance.now() - startMs
+  return { tookMs: performance.now() - startMs, job }
+}
+
+/** `wanted`: the pool whose pod made the picture; undefined for a pod of its own. */
+async function requirePlace(
+  admin: KubeClient,
+  { resource }: JobView,
+  wanted: string | undefined,
+): Promise<void> {
+  if (resource === null) throw new Error('the job has no resource')
+  const { status } = await getObject(admin, generationJobs, resource)
+  const pool = status?.attempt?.pool
+  if (status?.attempt === undefined || pool !== wanted) {
+    throw new Error(`${resource.name} ran in ${pool ?? 'its own pod'}, not ${wanted ?? 'there'}`)
+  }
 }
 
 async function untilReady(readyReplicas: () => Promise<number | undefined>): Promise<void> {

@@ -47,6 +47,7 @@ function aPod(uid: string, over: Partial<PoolPod> = {}): PoolPod {
     marked: false,
     leaving: false,
     request: noResources,
+    packs: [],
     jobs: [],
     idleSinceMs: nowMs,
     ...over,
@@ -59,12 +60,20 @@ type Options = Partial<Omit<PoolObserved, 'pool'>> & {
   readonly spec?: Partial<ModelPool['spec']>
   readonly status?: ModelPoolStatus
   readonly annotations?: Readonly<Record<string, string>>
+  readonly namespace?: string
   /** Of its own Deployment; absent: there is none. */
   readonly replicas?: number
 }
 
-function observe({ spec, status, annotations = {}, replicas, ...over }: Options): PoolObserved {
-  const plain = aPool({ idleSeconds: 60, maxReplicas: 5, ...spec })
+function observe({
+  spec,
+  status,
+  annotations = {},
+  namespace,
+  replicas,
+  ...over
+}: Options): PoolObserved {
+  const plain = aPool({ idleSeconds: 60, maxReplicas: 5, ...spec }, namespace)
   const pool: ModelPool = {
     ...plain,
     metadata: { ...plain.metadata, annotations },
@@ -236,6 +245,7 @@ describe('the condition Ready', () => {
   const waiting = { reason: 'ErrImagePull', message: 'no such image' }
   const starting = aPod('a', { ready: false, createdMs: nowMs - 5000, waiting })
   const late = aPod('a', { ready: false, waiting })
+  const ofAssembly = aModel({ visibility: 'Departments', departments: ['assembly'] })
   const rows: readonly (readonly [string, Options, readonly [string, string]])[] = [
     [
       'all pods take jobs',
@@ -298,10 +308,20 @@ describe('the condition Ready', () => {
         department: 'vision',
         facts: {
           ...facts,
-          modelOf: () => aModel({ visibility: 'Departments', departments: ['assembly'] }),
+          modelOf: () => ofAssembly,
         },
       },
       ['False/NotVisible', 'department vision'],
+    ],
+    [
+      'a Model belongs to departments, and the namespace to none',
+      { facts: { ...facts, modelOf: () => ofAssembly } },
+      ['False/NotVisible', 'a namespace without one'],
+    ],
+    [
+      'a Model belongs to departments, and the pool to the platform',
+      { namespace: 'atelier-jobs', facts: { ...facts, modelOf: () => ofAssembly } },
+      ['True/ScaledToZero', ''],
     ],
     [
       'its Secret is somebody else’s',

@@ -68,7 +68,10 @@ describe('the Deployment of a pool', () => {
         strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } },
         revisionHistoryLimit: 1,
         template: {
-          metadata: { labels },
+          metadata: {
+            labels,
+            annotations: { 'atelier.dev/packs': expect.stringMatching(/^demo=[0-9a-f]{16}$/) },
+          },
           spec: {
             serviceAccountName: 'atelier-job',
             automountServiceAccountToken: false,
@@ -232,6 +235,9 @@ describe('GPUs of a pool', () => {
     expect(podOf(onCpu)).not.toHaveProperty('affinity')
     expect(deployment.spec.strategy?.rollingUpdate).toEqual({ maxSurge: 1, maxUnavailable: 0 })
     expect(shapeOf({ ...onCpu, models: ['demo', 'gpuOnly'] }).gpus.kind).toBe('Resource')
+    const mig = gpuOf({ sharing: 'Mig', products: ['1g.5gb'] })
+    expect(shapeOf({ ...onCpu, ...mig }).gpus.kind).toBe('Resource')
+    expect(shapeOf({ ...onCpu, ...gpuOf({ api: 'DRA' }) }).gpus.kind).toBe('Claim')
   })
 
   it('are the resource of the slices that it wants', () => {

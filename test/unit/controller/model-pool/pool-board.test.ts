@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { RESERVATION_MS } from '../../../../src/controller/limits.ts'
 import {
   PoolBoard,
   type PoolBoardOptions,
@@ -9,7 +10,7 @@ import type {
 } from '../../../../src/shared/crd/generation-job.ts'
 import { annotations } from '../../../../src/shared/names.ts'
 import { aPodState, aPool, aPoolPod, aReservedJob, aSlot, cachesOver } from '../board-scene.ts'
-import { aCondition, at, createdMs } from '../builders.ts'
+import { aCondition, aModel, at, createdMs } from '../builders.ts'
 import { aKubeNode } from '../kube-builders.ts'
 
 const key = 'vision/warm'
@@ -102,9 +103,40 @@ describe('the free slots of a pool', () => {
     expect(board.assign(request(first))).toBe(false)
     board.setLeaving(key, [])
     expect(free(board)).toHaveLength(1)
-    const marked = { [annotations.podDeletionCost]: '-1' }
+    const marked = { ...pod.metadata.annotations, [annotations.podDeletionCost]: '-1' }
     const written = { ...pod, metadata: { ...pod.metadata, annotations: marked } }
     expect(free(askedScene([aSlot()], { poolPods: [written] }).board)).toEqual([])
+  })
+})
+
+describe('a pod that was made before its pool was changed', () => {
+  const lora = { ...aModel({ type: 'Lora' }), metadata: { ...aModel().metadata, name: 'lora' } }
+  const unready = aCondition('Ready', 'False/InvalidDelivery')
+  const fetched = aModel({ digest: `sha256:${'0'.repeat(64)}` })
+  const withLora = aPool({ maxReplicas: 1, models: [{ name: 'demo' }, { name: 'lora' }] })
+
+  it.each([
+    ['a LoRA was added', withLora, [aModel(), lora]],
+    ['its Model was made anew', aPool({ maxReplicas: 1 }), [fetched]],
+  ])('gets no job, and another pod is to come: %s', (_what, pool, models) => {
+    const { board } = askedScene([aSlot()], { modelPools: [pool], models })
+    expect(board.views()[0]).toMatchObject({ slots: [], growable: true, growing: false })
+    expect(board.assign(request(first))).toBe(false)
+  })
+
+  it.each([
+    ['is missing', [aModel()]],
+    ['is not ready', [aModel(), { ...lora, status: { conditions: [unready] } }]],
+  ])('goes on while the Model that it lacks %s, because no job starts with that', (_w, models) => {
+    const { board } = askedScene([aSlot()], { modelPools: [withLora], models })
+    expect(free(board)).toHaveLength(1)
+  })
+
+  it('goes on when it has more than the pool offers now', () => {
+    const marks = `${pod.metadata.annotations?.[annotations.packs]} lora=0123456789abcdef`
+    const larger = { ...pod.metadata, annotations: { [annotations.packs]: marks } }
+    const { board } = askedScene([aSlot()], { poolPods: [{ ...pod, metadata: larger }] })
+    expect(free(board)).toHaveLength(1)
   })
 })
 
@@ -117,13 +149,29 @@ describe('a slot', () => {
     expect(free(board)).toEqual([])
   })
 
-  it('is the warm one first, then an empty one', () => {
+  it('is the warm one first, then an empty one, whichever was chosen', () => {
     const slots = [aSlot({ model: 'other' }), aSlot({ model: null }), aSlot()]
     const { board } = askedScene(slots)
-    board.assign(request(first))
+    board.assign({ ...request(first), instead: 'other' })
     expect(free(board)?.map(({ model }) => model)).toEqual(['other', null])
-    board.assign(request(second))
+    board.assign({ ...request(second), instead: 'other' })
     expect(free(board)?.map(({ model }) => model)).toEqual(['other'])
+  })
+
+  it('is the one that was chosen for the job, and stays so until the pod has the job', () => {
+    const slots = [aSlot({ model: 'large' }), aSlot({ model: 'other' })]
+    const { board, cluster } = askedScene(slots)
+    expect(board.assign({ ...request(first), instead: 'other' })).toBe(true)
+    expect(free(board)).toEqual([{ pod: uid, model: 'large' }])
+    cluster.jobs = [withAttempt(first), second]
+    expect(free(board)).toEqual([{ pod: uid, model: 'large' }])
+    const job = { uid: first.metadata.uid, attempt: 1 }
+    const switching = aSlot({ model: 'other', state: 'Busy', job })
+    board.noteState(uid, aPodState([aSlot({ model: 'large' }), switching]))
+    expect(free(board)).toEqual([{ pod: uid, model: 'large' }])
+    cluster.jobs = [withAttempt(first, { outcome: 'Completed' }), second]
+    board.noteState(uid, aPodState([aSlot({ model: 'large' }), aSlot()]))
+    expect(free(board)).toHaveLength(2)
   })
 
   it('stays taken whatever the pod said before it heard of the job', () => {
@@ -140,8 +188,8 @@ describe('a slot', () => {
     const job = { uid: first.metadata.uid, attempt: 1 }
     board.noteState(uid, aPodState([aSlot({ state: 'Busy', job })]))
     expect(free(board)).toEqual([])
-    board.release(job)
-    board.release(job)
+    board.release({ ...job, pod: uid })
+    board.release({ ...job, pod: uid })
     expect(free(board)).toEqual([{ pod: uid, model: 'demo' }])
     expect(board.assign(request(first))).toBe(true)
     expect(free(board)).toEqual([])
@@ -175,10 +223,18 @@ describe('a slot', () => {
   it('that was given away is free when no cache shows the attempt for too long', () => {
     const { board, time } = askedScene()
     board.assign(request(first))
-    time.nowMs += 29_999
+    time.nowMs += RESERVATION_MS - 1
     expect(free(board)).toEqual([])
     time.nowMs += 1
     expect(free(board)).toHaveLength(1)
+  })
+
+  it('stays taken when another pod says that it has ended the attempt', () => {
+    const { board } = askedScene()
+    board.assign(request(first))
+    board.release({ pod: 'another', uid: first.metadata.uid, attempt: 1 })
+    expect(free(board)).toEqual([])
+    expect(board.podOf(uid)?.jobs).toHaveLength(1)
   })
 
   it('of a pod that is gone is not given', () => {
@@ -186,6 +242,29 @@ describe('a slot', () => {
     cluster.poolPods = []
     expect(board.assign(request(first))).toBe(false)
   })
+})
+
+describe('what a pod says of a job', () => {
+  const busy = [aSlot({ state: 'Busy', job: { uid: first.metadata.uid, attempt: 1 } })]
+  const elsewhere = { ...first, metadata: { ...first.metadata, namespace: 'assembly' } }
+  const platform = aPoolPod('pool-warm-5d-x', 'atelier-jobs')
+  const platformPool = aPool({}, 'atelier-jobs')
+
+  it.each([
+    ['of its own namespace', {}, 1],
+    ['that nobody knows', { jobs: [] }, 1],
+    ['of another namespace, as the platform’s', platformScene(), 1],
+    ['of another namespace', { jobs: [elsewhere] }, 0],
+    ['of a pool that is none', { modelPools: [] }, 0],
+  ])('counts if it is one %s: %#', (_what, over, jobs) => {
+    const { board } = askedScene(busy, over)
+    expect(board.podOf(uid)?.jobs).toHaveLength(jobs)
+    expect(free(board) ?? []).toEqual([])
+  })
+
+  function platformScene() {
+    return { jobs: [elsewhere], modelPools: [platformPool], poolPods: [platform] }
+  }
 })
 
 describe('how long a pod has been idle', () => {
@@ -196,7 +275,7 @@ describe('how long a pod has been idle', () => {
     board.assign(request(first))
     expect(board.podOf(uid)?.idleSinceMs).toBeUndefined()
     time.nowMs += 5000
-    board.release({ uid: first.metadata.uid, attempt: 1 })
+    board.release({ pod: uid, uid: first.metadata.uid, attempt: 1 })
     expect(board.podOf(uid)?.idleSinceMs).toBe(createdMs + 10_000)
   })
 
@@ -204,7 +283,7 @@ describe('how long a pod has been idle', () => {
     const { board, woken } = askedScene()
     board.assign(request(first))
     woken.length = 0
-    board.release({ uid: first.metadata.uid, attempt: 1 })
+    board.release({ pod: uid, uid: first.metadata.uid, attempt: 1 })
     expect(woken).toEqual([[key, 60_000]])
   })
 })
@@ -241,13 +320,21 @@ describe('a pool as admission sees it', () => {
         gpusPerSlot: 0.5,
         slots: [],
         loading: ['demo', 'demo'],
+        slotsToCome: 2,
         growable: true,
+        growing: true,
       },
     ])
   })
 
   it('counts no GPUs where it runs on processors', () => {
     expect(sceneOf({ nodes: [aKubeNode({ gpus: 0 })] }).board.views()[0]?.gpusPerSlot).toBe(0)
+  })
+
+  it('counts the GPUs that a Node has, while none of them is offered', () => {
+    const node = aKubeNode({ gpus: 0 })
+    const restarting = { ...node, status: { ...node.status, capacity: { 'nvidia.com/gpu': '2' } } }
+    expect(sceneOf({ nodes: [restarting] }).board.views()[0]?.gpusPerSlot).toBe(1)
   })
 
   it('is none any more when it is being deleted', () => {
@@ -277,9 +364,24 @@ describe('a pool as admission sees it', () => {
 
   it('gets no more pods while one has no room', () => {
     const conditions = [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable' }]
-    const unplaced = { ...notReady, status: { phase: 'Pending', conditions } }
+    const spec = { containers: [{ name: 'inference' }] }
+    const unplaced = { ...notReady, spec, status: { phase: 'Pending', conditions } }
     const { board } = sceneOf({ modelPools: [aPool({ maxReplicas: 5 })], poolPods: [unplaced] })
-    expect(board.views()[0]?.growable).toBe(false)
+    expect(board.views()[0]).toMatchObject({ growable: false, growing: false, loading: [] })
+    expect(board.occupants()).toEqual([])
+  })
+
+  it.each([
+    ['on its way', notReady, true],
+    ['ready', pod, false],
+    [
+      'on its way out',
+      { ...notReady, metadata: { ...pod.metadata, deletionTimestamp: at(1) } },
+      false,
+    ],
+  ])('grows while a pod is %s: %#', (_what, only, expected) => {
+    const { board } = sceneOf({ modelPools: [aPool({ maxReplicas: 5 })], poolPods: [only] })
+    expect(board.views()[0]).toMatchObject({ growable: true, growing: expected })
   })
 
   it('occupies Nodes by its pods, but for those that have ended', () => {

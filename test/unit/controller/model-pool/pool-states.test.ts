@@ -8,12 +8,13 @@ import type { PoolClient } from '../../../../src/controller/pool-client.ts'
 import { startWorkQueue } from '../../../../src/platform/kube/work-queue.ts'
 import type { PoolPodState } from '../../../../src/shared/wire/pool.ts'
 import { eventually } from '../../../support/eventually.ts'
-import { aPodState, aPool, aPoolPod, aSlot, cachesOver } from '../board-scene.ts'
+import { aPodState, aPool, aPoolPod, aReservedJob, aSlot, cachesOver } from '../board-scene.ts'
 import { createdMs } from '../builders.ts'
 
 const pod = aPoolPod()
 const { uid } = pod.metadata
-const clock = { nowMs: () => createdMs }
+const time = { nowMs: createdMs }
+const clock = { nowMs: () => time.nowMs }
 let states: PoolStates
 
 afterEach(async () => {
@@ -72,18 +73,42 @@ describe('pods of pools', () => {
     })
   })
 
-  it('keep what they said when they do not answer', async () => {
-    const { board, asked, errors } = sceneOf([aPodState(), undefined])
+  it('have said nothing when they twice do not answer, and keep their jobs', async () => {
+    const job = aReservedJob('1')
+    const attempt = { number: 1, pool: 'warm', podUID: uid }
+    const answers = [aPodState(), undefined, undefined, aPodState()]
+    const { board, asked, cluster, errors } = sceneOf(answers)
+    cluster.jobs = [{ ...job, status: { ...job.status, attempt } }]
+    const askedAgain = async (times: number) => {
+      states.refresh(uid)
+      await eventually(() => {
+        expect(asked).toHaveLength(times)
+      })
+      return board.podOf(uid)?.state
+    }
+    expect(await askedAgain(1)).toEqual(aPodState())
+    expect(await askedAgain(2)).toEqual(aPodState())
+    expect(await askedAgain(3)).toBeUndefined()
+    expect(board.podOf(uid)?.jobs).toHaveLength(1)
+    expect(board.podOf(uid)?.idleSinceMs).toBeUndefined()
+    expect(await askedAgain(4)).toEqual(aPodState())
+    expect(errors).toEqual([])
+  })
+
+  it('go on being idle while they do not answer', async () => {
+    const { board, asked } = sceneOf([undefined, undefined])
+    board.noteState(uid, aPodState())
+    const idleSinceMs = board.podOf(uid)?.idleSinceMs
     states.refresh(uid)
     await eventually(() => {
       expect(asked).toHaveLength(1)
     })
+    time.nowMs += 1000
     states.refresh(uid)
     await eventually(() => {
-      expect(asked).toHaveLength(2)
+      expect(board.podOf(uid)?.state).toBeUndefined()
     })
-    expect(board.podOf(uid)?.state).toEqual(aPodState())
-    expect(errors).toEqual([])
+    expect(board.podOf(uid)?.idleSinceMs).toBe(idleSinceMs)
   })
 
   it.each([

@@ -26,9 +26,9 @@ function explained(uid: string): ExplainedJob {
 }
 
 /** Explains every job whose name does not begin with x, in so much time. */
-function openRounds({ costMs = 0, waitingMax = 8 } = {}) {
+function openRounds({ costMs = 0, waitingMax = 8, patienceMs = Infinity } = {}) {
   const computed: string[][] = []
-  const pace = new Pace({ clock, share: 4, waitingMax })
+  const pace = new Pace({ clock, share: 4, waitingMax, patienceMs })
   const rounds = new ExplainRounds({
     clock,
     pace,
@@ -103,6 +103,30 @@ describe('rounds of explanations', () => {
     expect(uidsOf(await next)).toEqual(['one-more'])
   })
 
+  it('explain so many jobs in one computation, and the others in the next', async () => {
+    const { rounds, computed } = openRounds({ costMs: 10 })
+    const uids = Array.from({ length: 1001 }, (_, index) => `j${index}`)
+    const all = rounds.ask(uids)
+    const last = rounds.ask(['j1000', 'j0'])
+    await vi.runAllTimersAsync()
+    expect(uidsOf(await all)).toEqual(uids)
+    expect(uidsOf(await last)).toEqual(['j1000', 'j0'])
+    expect(computed.map(({ length }) => length)).toEqual([500, 500, 1])
+  })
+
+  it('that were refused leave no jobs to the next', async () => {
+    const { rounds, computed, pace } = openRounds({ waitingMax: 1 })
+    const other = pace.do(() => 'other')
+    const most = Array.from({ length: 10_000 }, (_, index) => `j${index}`)
+    await expect(rounds.ask(most)).rejects.toSatisfy(isUnavailable)
+    await vi.runAllTimersAsync()
+    await other
+    const again = rounds.ask(['a'])
+    await vi.runAllTimersAsync()
+    expect(uidsOf(await again)).toEqual(['a'])
+    expect(computed).toEqual([['a']])
+  })
+
   it('that were refused their turn do not keep the next from beginning', async () => {
     const { rounds, pace } = openRounds({ waitingMax: 1 })
     const other = pace.do(() => 'other')
@@ -132,6 +156,28 @@ describe('a pace', () => {
     await vi.runAllTimersAsync()
     expect(await failing).toMatchObject({ code: 'platform.internal', cause })
     expect(await next).toBe(7)
+  })
+
+  it('computes nothing for whoever has waited for so long that he has gone', async () => {
+    const { pace } = openRounds({ patienceMs: 1000 })
+    const computed: number[] = []
+    const take = (costMs: number) => {
+      const task = () => {
+        computed.push(costMs)
+        vi.setSystemTime(Date.now() + costMs)
+      }
+      return pace.do(task).catch((error: unknown) => error)
+    }
+    const slow = take(300)
+    await vi.advanceTimersByTimeAsync(1)
+    await slow
+    const gone = [take(1), take(2)]
+    await vi.advanceTimersByTimeAsync(500)
+    const patient = take(3)
+    await vi.advanceTimersByTimeAsync(900)
+    expect(computed).toEqual([300, 3])
+    for (const refused of await Promise.all(gone)) expect(refused).toSatisfy(isUnavailable)
+    expect(await patient).toBeUndefined()
   })
 
   it('refuses what still waits with its end, and whatever comes later', async () => {

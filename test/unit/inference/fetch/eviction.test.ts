@@ -11,8 +11,15 @@ function pack(digest: string, more: Partial<CachedPack> = {}): CachedPack {
 }
 
 function plan(packs: readonly CachedPack[], more: Partial<Room> = {}) {
-  const room = { presentBytes: 0, neededBytes: 10, limitBytes: Infinity, freeBytes: Infinity }
-  return planEviction({ packs, ...room, ...more })
+  return planEviction({
+    packs,
+    presentBytes: 0,
+    neededBytes: 10,
+    limitBytes: Infinity,
+    freeBytes: Infinity,
+    reserveBytes: 0,
+    ...more,
+  })
 }
 
 describe('the plan of an eviction', () => {
@@ -60,6 +67,21 @@ describe('the plan of an eviction', () => {
     expect(plan([], { ...half, limitBytes: 9 })).toEqual({ kind: 'Full', missingBytes: 1 })
   })
 
+  it('leaves the reserve of the disk free, and takes none of it from the limit', () => {
+    const packs = [pack('a')]
+    expect(plan(packs, { freeBytes: 14, reserveBytes: 4 })).toEqual({ kind: 'Fits', evict: [] })
+    expect(plan(packs, { freeBytes: 13, reserveBytes: 4 })).toEqual({ kind: 'Fits', evict: ['a'] })
+    const tooFull = plan(packs, { freeBytes: 3, reserveBytes: 4 })
+    expect(tooFull).toEqual({ kind: 'Full', missingBytes: 1 })
+    expect(plan(packs, { limitBytes: 20, reserveBytes: 4 })).toEqual({ kind: 'Fits', evict: [] })
+  })
+
+  it('wants no reserve for a pack that is there already', () => {
+    const whole = { presentBytes: 10, neededBytes: 0 }
+    const found = plan([pack('a')], { ...whole, freeBytes: 0, reserveBytes: 4 })
+    expect(found).toEqual({ kind: 'Fits', evict: [] })
+  })
+
   it('fits, evicts no pack in use, and none that could have stayed', () => {
     fc.assert(
       fc.property(anyPacks, anyAmounts, (packs, amounts) => {
@@ -90,17 +112,19 @@ const anyAmounts = fc.record({
   neededBytes: fc.nat(100),
   limitBytes: fc.nat(400),
   freeBytes: fc.nat(100),
+  reserveBytes: fc.nat(20),
 })
 
-type Amounts = Pick<Room, 'packs' | 'neededBytes' | 'limitBytes' | 'freeBytes'>
+type Amounts = Pick<Room, 'packs' | 'neededBytes' | 'limitBytes' | 'freeBytes' | 'reserveBytes'>
 
 function fits(room: Amounts, gone: readonly string[]): boolean {
-  const { packs, neededBytes, limitBytes, freeBytes } = room
+  const { packs, neededBytes, limitBytes, freeBytes, reserveBytes } = room
   const left = packs.filter(({ digest }) => !gone.includes(digest))
   const freed = packs.filter(({ digest }) => gone.includes(digest))
   const expected = packs.reduce((sum, { expectedBytes }) => sum + expectedBytes, 0)
   const needed = expected + neededBytes
-  return bytesOf(left) + needed <= limitBytes && needed <= freeBytes + bytesOf(freed)
+  const reserve = neededBytes > 0 ? reserveBytes : 0
+  return bytesOf(left) + needed <= limitBytes && needed + reserve <= freeBytes + bytesOf(freed)
 }
 
 function bytesOf(packs: readonly CachedPack[]): number {

@@ -135,7 +135,10 @@ describe('a slot that cannot get warm', () => {
     runner.fault = 'Model'
     const started = slot.start()
     await eventually(() => expect(slot.describe().state).toBe('Failed'))
-    expect(slot.describe()).toMatchObject({ model: null, message: expect.stringMatching(/^demo: /) })
+    expect(slot.describe()).toMatchObject({
+      model: null,
+      message: expect.stringMatching(/^demo: /),
+    })
     expect(runner.loads).toHaveLength(1)
     runner.fault = 'Child'
     await started

@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest'
+import { type DemandInputs, demandOf } from '../../../src/controller/generation-job/pool-demand.ts'
+import { aPooled, queueOf } from '../admission/builders.ts'
+
+const waitFor = (pools: readonly string[], count: number) =>
+  Array.from({ length: count }, (_, index) =>
+    aPooled(`${pools.length}-${index}`, { pools, model: pools.join() }),
+  )
+
+/** Jobs that wait by pool; `toCome` are the slots that may still come, by pool. */
+function demanded(toCome: Readonly<Record<string, number>>, jobs: ReturnType<typeof waitFor>) {
+  const inputs: DemandInputs = {
+    queue: queueOf(jobs),
+    running: [],
+    departments: new Map(),
+    pools: Object.entries(toCome).map(([name, slotsToCome]) => ({ name, slotsToCome })),
+    starting: new Set(),
+    expectedSeconds: () => 5,
+  }
+  const all = [...demandOf(inputs)].map(([pool, { waitingJobs }]) => [pool, waitingJobs])
+  return Object.fromEntries(all)
+}
+
+describe('a job that two pools can serve counts', () => {
+  it.each([
+    ['in the first by name', { a: 3, b: 3 }, { a: 1 }],
+    ['in the one that may get slots', { a: 0, b: 3 }, { b: 1 }],
+    ['in one that is there', { b: 3 }, { b: 1 }],
+    ['in the first by name when neither may get any', { a: 0, b: 0 }, { a: 1 }],
+  ])('%s', (_, toCome, expected) => {
+    expect(demanded(toCome, waitFor(['b', 'a'], 1))).toEqual(expected)
+    expect(demanded(toCome, waitFor(['a', 'b'], 1))).toEqual(expected)
+  })
+})
+
+describe('jobs that two pools can serve', () => {
+  it('fill one after the other, and those beyond count in the first', () => {
+    expect(demanded({ a: 2, b: 3 }, waitFor(['a', 'b'], 2))).toEqual({ a: 2 })
+    expect(demanded({ a: 2, b: 3 }, waitFor(['a', 'b'], 4))).toEqual({ a: 2, b: 2 })
+    expect(demanded({ a: 2, b: 3 }, waitFor(['a', 'b'], 9))).toEqual({ a: 6, b: 3 })
+    expect(demanded({ a: 0, b: 3 }, waitFor(['a', 'b'], 9))).toEqual({ b: 9 })
+  })
+
+  it('leave the slots that other jobs have taken', () => {
+    const jobs = [...waitFor(['a'], 2), ...waitFor(['a', 'b'], 1)]
+    expect(demanded({ a: 2, b: 3 }, jobs)).toEqual({ a: 2, b: 1 })
+  })
+})
