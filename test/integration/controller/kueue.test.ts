@@ -179,5 +179,5 @@ describe('with Kueue', () => {
       () => expect.fail('Kueue is still there'),
       () => undefined,
     )
-  })
+  }, 180_000)
 })

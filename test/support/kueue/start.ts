@@ -121,21 +121,24 @@ async function mountCertificates(admin: KubeClient, folder: string): Promise<voi
   })
 }
 
+/** The API server takes its time to end definitions of which there are objects. */
+const uninstallTimeoutMs = 120_000
+
 /** Its webhooks first: without the program they would refuse everything. */
 async function uninstall(admin: KubeClient, { webhooks, crds }: Installed): Promise<void> {
   for (const object of webhooks) await remove(admin, webhookKindOf(object), object.metadata.name)
-  for (const kind of kueueKinds) {
-    const all = (await listObjects(admin, kind).catch(ignoreGone)) ?? []
-    await Promise.all(all.map((object) => removeUnguarded(admin, kind, object)))
-  }
   await Promise.all(crds.map(({ metadata }) => remove(admin, definitions, metadata.name)))
   await remove(admin, namespaces, namespace)
   await eventually(async () => {
+    for (const kind of kueueKinds) {
+      const all = (await listObjects(admin, kind).catch(ignoreGone)) ?? []
+      await Promise.all(all.map((object) => removeUnguarded(admin, kind, object)))
+    }
     const all = await listObjects(admin, definitions)
     const left = all.filter(({ metadata }) => metadata.name.endsWith('.kueue.x-k8s.io'))
     if (left.length > 0) throw new Error(`${left.length} definitions of Kueue are left`)
     if ((await findWorkloadVersion(admin)) !== undefined) throw new Error('Kueue is still served')
-  })
+  }, uninstallTimeoutMs)
 }
 
 /** With its finalizers, which nobody looks after any more. */
