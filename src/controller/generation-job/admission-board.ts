@@ -29,7 +29,7 @@ export type AdmissionBoardOptions = {
   readonly holds: HoldMemory
   readonly pools: Pick<
     PoolBoard,
-    'views' | 'podOf' | 'occupants' | 'assign' | 'release' | 'setDemand'
+    'views' | 'pods' | 'podOf' | 'occupants' | 'assign' | 'release' | 'setDemand'
   >
   readonly allowCpu: boolean
   /** Whose quota decides about a job; undefined when the plan here does. */

@@ -12,7 +12,7 @@ import {
 import { jobsNamespace, taints } from '../../shared/names.ts'
 import { type Caches, indexKeys } from '../caches.ts'
 import { findCondition } from '../conditions.ts'
-import type { PoolBoard, PoolBoardView, PoolPod } from '../model-pool/pool-board.ts'
+import type { PoolBoardView, PoolPod } from '../model-pool/pool-board.ts'
 import { allowedTime, attemptState, isHeldByQuota, isLive } from './attempt.ts'
 import {
   type ClusterFacts,
@@ -133,17 +133,16 @@ export function attemptId(uid: string, number: number): string {
 }
 
 export type SlotSources = {
-  readonly caches: Pick<Caches, 'generationJobs' | 'poolPods'>
-  readonly pools: Pick<PoolBoard, 'podOf'>
+  readonly caches: Pick<Caches, 'generationJobs'>
+  readonly pods: readonly PoolPod[]
   readonly views: readonly PoolBoardView[]
   readonly nowMs: number
 }
 
 /** Every attempt that has a slot, also of jobs that nobody knows any more. */
-export function viewRunningInSlots({ caches, pools, views, nowMs }: SlotSources): RunningJob[] {
+export function viewRunningInSlots({ caches, pods, views, nowMs }: SlotSources): RunningJob[] {
   const gpusPerSlot = new Map(views.map((view) => [view.name, view.gpusPerSlot]))
-  const pods = caches.poolPods.list().flatMap(({ metadata }) => pools.podOf(metadata.uid) ?? [])
-  return pods.flatMap(({ key, uid: pod, jobs }: PoolPod) =>
+  return pods.flatMap(({ key, uid: pod, jobs }) =>
     jobs.map(({ uid, attempt, model }): RunningJob => {
       const job = jobOf(caches, uid)
       return {

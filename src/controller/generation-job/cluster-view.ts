@@ -15,7 +15,7 @@ import type { PlaceReservations } from './place-reservations.ts'
 
 export type ClusterSources = {
   readonly caches: Caches
-  readonly pools: Pick<PoolBoard, 'views' | 'podOf' | 'occupants'>
+  readonly pools: Pick<PoolBoard, 'views' | 'pods' | 'occupants'>
   readonly reservations: PlaceReservations
   readonly clock: Clock
 }
@@ -78,7 +78,8 @@ export class ClusterView {
   read(): ClusterState {
     const { caches, clock, pools } = this.#sources
     const nowMs = clock.nowMs()
-    const views = pools.views()
+    const pods = pools.pods()
+    const views = pools.views(pods)
     const departments = caches.departments.list()
     return {
       nowMs,
@@ -87,7 +88,7 @@ export class ClusterView {
       pools: views,
       running: this.#owned([
         ...this.#runningOnNodes(),
-        ...viewRunningInSlots({ caches, pools, views, nowMs }),
+        ...viewRunningInSlots({ caches, pods, views, nowMs }),
       ]),
       departments: new Map(departments.map((one) => [one.metadata.name, viewDepartment(one)])),
     }

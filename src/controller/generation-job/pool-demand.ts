@@ -5,6 +5,7 @@ import type {
 } from '../../shared/domain/admission/input.ts'
 import { ownerKey } from '../../shared/domain/admission/owner.ts'
 import type { Line, Shape } from '../../shared/domain/admission/queue.ts'
+import { jobsLeft } from '../../shared/domain/admission/tally.ts'
 import type { PoolBoardView, PoolDemand } from '../model-pool/pool-board.ts'
 
 export type DemandInputs = Pick<AdmissionInput, 'queue' | 'running' | 'departments'> & {
@@ -89,10 +90,9 @@ function allowanceOf(
   running: ReadonlyMap<string, number>,
   departments: ReadonlyMap<string, DepartmentView>,
 ): number {
-  const { runningJobs = Infinity, runningJobsPerUser = Infinity } =
-    departments.get(line.department) ?? {}
-  const own = line.shapes[0]?.jobs[0]?.runningJobsMax ?? Infinity
-  const perOwner = Math.min(own, line.user === undefined ? Infinity : runningJobsPerUser)
-  const byOwner = perOwner - (running.get(line.key) ?? 0)
-  return Math.max(0, Math.min(byOwner, runningJobs - (running.get(line.department) ?? 0)))
+  const left = jobsLeft(line, {
+    caps: departments.get(line.department) ?? {},
+    jobsOf: (key) => running.get(key) ?? 0,
+  })
+  return Math.max(0, Math.min(left.ofOwner(line.shapes[0]?.jobs[0] ?? {}), left.ofDepartment))
 }

@@ -9,8 +9,8 @@ import { isTerminal } from './eligibility.ts'
 import type { SlotAssignment } from './pool-watcher.ts'
 
 export type StraySources = {
-  readonly caches: Pick<Caches, 'generationJobs' | 'poolPods'>
-  readonly pools: Pick<PoolBoard, 'podOf'>
+  readonly caches: Pick<Caches, 'generationJobs'>
+  readonly pools: Pick<PoolBoard, 'pods'>
   readonly clock: Clock
 }
 
@@ -44,9 +44,7 @@ export class StraySlots {
   }
 
   #strays(): SlotAssignment[] {
-    const { caches, pools } = this.#sources
-    const pods = caches.poolPods.list().flatMap(({ metadata }) => pools.podOf(metadata.uid) ?? [])
-    return pods.flatMap((pod) =>
+    return this.#sources.pools.pods().flatMap((pod) =>
       (pod.state?.slots ?? []).flatMap(({ job }) => {
         return job === null || this.#isWanted(job, pod.uid) ? [] : asAssignment(pod, job)
       }),

@@ -57,6 +57,8 @@ export type PoolBoardOptions = {
   readonly onChange: () => void
 }
 
+type PoolParts = { readonly facts: PoolFacts; readonly pods: readonly PoolPod[] }
+
 /**
  * What the controller knows of pools beyond the API server: slots, who has them, which pods are
  * to go. Memory only, and the one place where slots are given away. After a restart the slots of
@@ -76,14 +78,19 @@ export class PoolBoard {
     this.#reservations = new SlotReservations(options)
   }
 
-  /** Every pool that is not being deleted. */
-  views(): PoolBoardView[] {
-    const { caches } = this.#options
+  /** Every pool that is not being deleted, with those of `pods()` that are its own. */
+  views(pods: readonly PoolPod[] = this.pods()): PoolBoardView[] {
     const facts = poolFacts(this.#options)
-    return caches.modelPools
+    const podsByPool = Map.groupBy(pods, ({ key }) => key)
+    return this.#options.caches.modelPools
       .list()
       .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-      .map((pool) => this.#view(pool, facts))
+      .map((pool) => this.#view(pool, { facts, pods: podsByPool.get(keyOf(pool)) ?? [] }))
+  }
+
+  /** Of all pools, also those that are going and those of which the pool has gone. */
+  pods(): PoolPod[] {
+    return this.#options.caches.poolPods.list().flatMap((pod) => this.#podOf(viewPoolPod(pod)))
   }
 
   podsOf(key: PoolKey): PoolPod[] {
@@ -185,19 +192,19 @@ export class PoolBoard {
     this.#startupSeconds.delete(key)
   }
 
-  #view(pool: ModelPool, facts: PoolFacts): PoolBoardView {
+  #view(pool: ModelPool, { facts, pods }: PoolParts): PoolBoardView {
     const name = keyOf(pool)
-    const pods = this.podsOf(name).filter(({ deleting, terminal }) => !deleting && !terminal)
+    const present = pods.filter(({ deleting, terminal }) => !deleting && !terminal)
     const bases = baseModelsOf(pool, facts)
     // Those that are to be replaced count as if they were gone.
-    const current = pods.filter((pod) => !this.#isOutdated(pod))
+    const current = present.filter((pod) => !this.#isOutdated(pod))
     const toCome = slotsToCome(pool, current)
     return {
       name,
       namespace: pool.metadata.namespace ?? '',
       models: pool.spec.models.map((model) => model.name),
       gpusPerSlot: podGpus(pool, facts) / pool.spec.slots,
-      slots: pods.flatMap((pod) =>
+      slots: present.flatMap((pod) =>
         this.#freeSlots(pod).map(({ model }) => ({ pod: pod.uid, model })),
       ),
       loading: current.flatMap((pod) => loadingOf(pod, { pool, bases })),

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { controller } from './fixture.ts'
 import type { Json } from './objects.ts'
-import { openPoolFixture, pool, type PoolFixture } from './pool-fixture.ts'
+import { openPoolFixture, pool, type PoolFixture, refusedWith } from './pool-fixture.ts'
 
 /** Which Deployments the controller may make, whatever its role says. */
 let fixture: PoolFixture
@@ -15,10 +15,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await fixture.close()
 })
-
-function refusedWith(text: string) {
-  return { accepted: false, status: 403, message: expect.stringContaining(text) }
-}
 
 const container = { name: 'inference', image: 'atelier.dev/inference:dev' }
 const token = { serviceAccountToken: { audience: 'internal.atelier.dev', path: 'token' } }

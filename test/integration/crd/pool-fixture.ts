@@ -1,3 +1,4 @@
+import { expect } from 'vitest'
 import { type Answer, type Call, verdictOf, type Verdict } from './api-server.ts'
 import { controller, type Fixture, openFixture } from './fixture.ts'
 import { type Json, smallPool } from './objects.ts'
@@ -51,6 +52,11 @@ export async function openPoolFixture() {
       ),
     close: async () => await fixture.close(),
   }
+}
+
+/** The verdict of a policy whose message contains this. */
+export function refusedWith(text: string) {
+  return { accepted: false, status: 403, message: expect.stringContaining(text) }
 }
 
 function callerOf({ server, namespace }: Fixture) {

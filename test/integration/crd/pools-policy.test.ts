@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { controller, resourceVersionOf } from './fixture.ts'
 import type { Json } from './objects.ts'
-import { openPoolFixture, pool, type PoolFixture } from './pool-fixture.ts'
+import { openPoolFixture, pool, type PoolFixture, refusedWith } from './pool-fixture.ts'
 
 /** What else the controller may make and change for ModelPools, whatever its role says. */
 let fixture: PoolFixture
@@ -15,10 +15,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await fixture.close()
 })
-
-function refusedWith(text: string) {
-  return { accepted: false, status: 403, message: expect.stringContaining(text) }
-}
 
 type SecretChanges = { readonly owners?: readonly Json[]; readonly name?: string; type?: string }
 

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { readPngTexts } from '../../support/png-text.ts'
 import { exitCodes } from '../../../src/shared/domain/pod-contract.ts'
 import type { Work } from '../../../src/shared/wire/internal.ts'
+import { demoWork } from './demo-work.ts'
 import {
   type FakeInternalApi,
   type FakeOptions,
@@ -16,22 +17,8 @@ const demoModel = path.resolve(import.meta.dirname, '../../../models/demo')
 const token = 'token-of-the-pod'
 
 const work = {
-  task: 'TextToImage',
-  model: { name: 'demo', delivery: { type: 'Embedded', embedded: { path: 'demo' } } },
-  parameters: {
-    prompt: 'a photo of a scratch on metal',
-    negativePrompt: '',
-    width: 64,
-    height: 64,
-    steps: 4,
-    guidanceScale: 3,
-    seed: 7,
-    scheduler: 'Euler',
-    batchCount: 2,
-    batchSize: 1,
-  },
-  inputs: [],
-  loras: [],
+  ...demoWork,
+  parameters: { ...demoWork.parameters, width: 64, height: 64, batchCount: 2 },
 } as const satisfies Work
 
 const closers: (() => Promise<void>)[] = []

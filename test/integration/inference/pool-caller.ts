@@ -1,9 +1,25 @@
 import { signRequest } from '../../../src/platform/http/request-signature.ts'
-import { assigned, poolPodState } from '../../../src/shared/wire/pool.ts'
-import type { PoolProcess } from './pool-process.ts'
+import {
+  assigned,
+  type Assigned,
+  poolPodState,
+  type PoolPodState,
+} from '../../../src/shared/wire/pool.ts'
 
-export type PoolCaller = Pick<PoolProcess, 'ask' | 'put' | 'untilEnded' | 'state' | 'isReady'> & {
+export type Answer = { readonly status: number; readonly answer: unknown }
+
+export type PoolCaller = {
   readonly url: string
+  /** A signed request, such as `GET /v1/state`. */
+  readonly ask: (line: string, body?: object) => Promise<Answer>
+  readonly isReady: () => Promise<boolean>
+  readonly state: () => Promise<PoolPodState>
+  readonly put: (
+    uid: string,
+    given: { attempt?: number; jobId: string; model: string; instead?: string },
+  ) => Promise<Answer>
+  /** Polls until the attempt is over. */
+  readonly untilEnded: (uid: string, attempt?: number) => Promise<Assigned>
 }
 
 /** Says to a pool pod what a controller would, with whatever is wanted of it. */

@@ -7,6 +7,7 @@ import { systemClock } from '../../../src/platform/clock/system-clock.ts'
 import type { Work } from '../../../src/shared/wire/internal.ts'
 import { eventually } from '../../support/eventually.ts'
 import { makePack } from '../../unit/inference/pack-builder.ts'
+import { demoWork } from './demo-work.ts'
 import { startFakeInternalApi } from './fake-internal-api.ts'
 import { openPoolCaller } from './pool-caller.ts'
 import { describePoolContract, type JobLength, type PoolSubject } from './pool-contract.ts'
@@ -23,22 +24,8 @@ function nextJob() {
 }
 
 const work = {
-  task: 'TextToImage',
-  model: { name: 'demo', delivery: { type: 'Embedded', embedded: { path: 'demo' } } },
-  parameters: {
-    prompt: 'a photo of a scratch on metal',
-    negativePrompt: '',
-    width: 32,
-    height: 32,
-    steps: 1,
-    guidanceScale: 3,
-    seed: 7,
-    scheduler: 'Euler',
-    batchCount: 1,
-    batchSize: 1,
-  },
-  inputs: [],
-  loras: [],
+  ...demoWork,
+  parameters: { ...demoWork.parameters, steps: 1 },
 } as const satisfies Work
 
 async function openReal(): Promise<Opened> {

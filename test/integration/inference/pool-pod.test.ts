@@ -7,6 +7,7 @@ import type { Work } from '../../../src/shared/wire/internal.ts'
 import type { PoolPodState } from '../../../src/shared/wire/pool.ts'
 import { eventually } from '../../support/eventually.ts'
 import { makePack, type TestPack } from '../../unit/inference/pack-builder.ts'
+import { demoWork } from './demo-work.ts'
 import { type FakeInternalApi, startFakeInternalApi } from './fake-internal-api.ts'
 import { writeLoraPack } from './lora-pack.ts'
 import { childPids, type PoolProcess, startPoolProcess } from './pool-process.ts'
@@ -14,24 +15,7 @@ import { childPids, type PoolProcess, startPoolProcess } from './pool-process.ts
 const demoModel = path.resolve(import.meta.dirname, '../../../models/demo')
 const token = 'token-of-the-pod'
 
-const work = {
-  task: 'TextToImage',
-  model: { name: 'demo', delivery: { type: 'Embedded', embedded: { path: 'demo' } } },
-  parameters: {
-    prompt: 'a photo of a scratch on metal',
-    negativePrompt: '',
-    width: 32,
-    height: 32,
-    steps: 4,
-    guidanceScale: 3,
-    seed: 7,
-    scheduler: 'Euler',
-    batchCount: 1,
-    batchSize: 1,
-  },
-  inputs: [],
-  loras: [],
-} as const satisfies Work
+const work = demoWork
 
 /** So long that only a cancel ends it in time. */
 const endless = { steps: 10, batchCount: 100, batchSize: 8 }

@@ -4,7 +4,6 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { childEnvironment } from '../../../src/platform/config/environment.ts'
-import { signRequest } from '../../../src/platform/http/request-signature.ts'
 import {
   loraFolderVariable,
   packLeaseVariable,
@@ -12,13 +11,8 @@ import {
   poolEnvironment,
   poolModelFolderVariable,
 } from '../../../src/shared/domain/pod-contract.ts'
-import {
-  assigned,
-  type Assigned,
-  poolPodState,
-  type PoolPodState,
-} from '../../../src/shared/wire/pool.ts'
 import { eventually } from '../../support/eventually.ts'
+import { openPoolCaller, type PoolCaller } from './pool-caller.ts'
 
 type Pack = { readonly name: string; readonly folder: string }
 
@@ -33,24 +27,11 @@ export type PoolSettings = {
   readonly leases?: readonly string[]
 }
 
-export type Answer = { readonly status: number; readonly answer: unknown }
-
-export type PoolProcess = {
+export type PoolProcess = PoolCaller & {
   readonly pid: number
-  readonly url: string
   readonly signal: (name: NodeJS.Signals) => void
   readonly end: Promise<{ readonly code: number | null; readonly output: string }>
   readonly output: () => string
-  /** A signed request, such as `GET /v1/state`. */
-  readonly ask: (line: string, body?: object) => Promise<Answer>
-  readonly isReady: () => Promise<boolean>
-  readonly state: () => Promise<PoolPodState>
-  readonly put: (
-    uid: string,
-    given: { attempt?: number; jobId: string; model: string; instead?: string },
-  ) => Promise<Answer>
-  /** Polls until the attempt is over. */
-  readonly untilEnded: (uid: string, attempt?: number) => Promise<Assigned>
   readonly close: () => Promise<void>
 }
 
@@ -73,36 +54,12 @@ export async function startPoolProcess(settings: PoolSettings): Promise<PoolProc
   )
   const url = await eventually(() => findUrl(output))
 
-  async function ask(line: string, body?: object): Promise<Answer> {
-    const [method = '', target = ''] = line.split(' ')
-    const text = body === undefined ? '' : JSON.stringify(body)
-    const signed = { method, path: target, body: text }
-    const headers = signRequest(signed, key, { nowMs: Date.now() })
-    const response = await fetch(`${url}${target}`, {
-      method,
-      headers,
-      ...(body && { body: text }),
-    })
-    const answer = await response.text()
-    return { status: response.status, answer: answer === '' ? undefined : JSON.parse(answer) }
-  }
-
-  const state = async () => poolPodState.parse((await ask('GET /v1/state')).answer)
-  const { runner } = await state()
   return {
+    ...(await openPoolCaller(url, key)),
     pid: child.pid ?? 0,
-    url,
     signal: (name) => child.kill(name),
     end,
     output: () => output,
-    ask,
-    isReady: async () => (await fetch(`${url}/readyz`)).ok,
-    state,
-    put: async (uid, given) => await ask(`PUT /v1/jobs/${uid}`, { attempt: 1, runner, ...given }),
-    untilEnded: async (uid, attempt = 1) => {
-      const line = `GET /v1/jobs/${uid}?attempt=${attempt}&waitSeconds=60`
-      return assigned.parse((await ask(line)).answer)
-    },
     close: async () => {
       child.kill('SIGKILL')
       await end

@@ -40,7 +40,7 @@ export type JobLoad = {
   ) => Promise<readonly JobTimes[]>
   readonly stop: () => Promise<void>
 }
-type Execution = 'Pooled' | 'Dedicated'
+export type Execution = 'Pooled' | 'Dedicated'
 
 export const isEnded = ({ endedMs }: JobTimes): boolean => endedMs !== undefined
 

@@ -30,6 +30,7 @@ type Known = {
   attempt: number
   sequence: number
   imagesDone: number
+  isFetching: boolean
   revision: number
   writtenMs: number
   publishedMs: number
@@ -63,6 +64,7 @@ async function recall(store: JobStore, jobId: string): Promise<Known> {
     attempt: row.progress?.attempt ?? 0,
     sequence: row.progress?.sequence ?? 0,
     imagesDone: row.progress?.imagesDone ?? 0,
+    isFetching: isFetching(row.progress),
     revision: row.revision,
     writtenMs: 0,
     publishedMs: 0,
@@ -86,8 +88,17 @@ function refuseOld(known: Known, { attempt }: AttemptRef, { sequence }: Progress
   throw new AppError('attempt.sequence', `sequence ${known.sequence} is known already`)
 }
 
-function isWriteDue(known: Known, { imagesDone }: Progress, nowMs: number): boolean {
-  return nowMs - known.writtenMs >= limits.writeEveryMs || imagesDone !== known.imagesDone
+/** Of a job that is done in no time it must not stay written that it fetches its model. */
+function isWriteDue(known: Known, progress: Progress, nowMs: number): boolean {
+  return (
+    nowMs - known.writtenMs >= limits.writeEveryMs ||
+    progress.imagesDone !== known.imagesDone ||
+    isFetching(progress) !== known.isFetching
+  )
+}
+
+function isFetching(progress: Pick<Progress, 'stage'> | null): boolean {
+  return progress?.stage === 'FetchingModel'
 }
 
 type Step = { readonly current: Known; readonly ref: AttemptRef; readonly progress: Progress }
@@ -112,6 +123,7 @@ function withDuePreview(current: Known, progress: Progress, nowMs: number): Prog
 async function write({ store, clock }: ProgressDeps, { current, ref, progress }: Step) {
   current.writtenMs = clock.nowMs()
   current.imagesDone = progress.imagesDone
+  current.isFetching = isFetching(progress)
   const { preview: _passing, ...counts } = progress
   const changed = await store.writeProgress(ref.jobId, { ...counts, attempt: ref.attempt })
   if (changed !== null) current.revision = changed.revision

@@ -35,6 +35,24 @@ export function compareStandings(left: Standing, right: Standing): number {
   return left.name < right.name ? -1 : 1
 }
 
+export type CapFacts = {
+  readonly caps: Pick<DepartmentView, 'runningJobs' | 'runningJobsPerUser'>
+  /** Jobs that count under the caps, by department and by `ownerKey`. */
+  readonly jobsOf: (key: string) => number
+}
+
+/** How many more jobs the caps let run at the same time; not positive: none. */
+export function jobsLeft(owner: Owned, { caps, jobsOf }: CapFacts) {
+  const { runningJobs = Infinity, runningJobsPerUser = Infinity } = caps
+  const perUser = owner.user === undefined ? Infinity : runningJobsPerUser
+  const ownJobs = jobsOf(ownerKey(owner))
+  return {
+    ofDepartment: runningJobs - jobsOf(owner.department),
+    ofOwner: ({ runningJobsMax = Infinity }: Pick<Candidate, 'runningJobsMax'>): number =>
+      Math.min(runningJobsMax, perUser) - ownJobs,
+  }
+}
+
 /** Who runs how much, from the running jobs and those that a plan starts. */
 export class Tally {
   readonly #accounts = new Map<string, Account>()
@@ -76,15 +94,13 @@ export class Tally {
 
   /** Which cap keeps a job of this owner from starting; good until the next count. */
   limitsOf(owner: Owned): (job: Candidate) => Limit | undefined {
-    const { runningJobs = Infinity, runningJobsPerUser = Infinity } = this.#department(
-      owner.department,
-    )
-    const ownJobs = this.#jobs(ownerKey(owner))
-    const perUser = owner.user === undefined ? Infinity : runningJobsPerUser
-    const isFull = this.#jobs(owner.department) >= runningJobs
-    return ({ runningJobsMax = Infinity }) => {
-      if (ownJobs >= Math.min(runningJobsMax, perUser)) return 'UserLimit'
-      return isFull ? 'DepartmentLimit' : undefined
+    const left = jobsLeft(owner, {
+      caps: this.#department(owner.department),
+      jobsOf: (key) => this.#jobs(key),
+    })
+    return (job) => {
+      if (left.ofOwner(job) <= 0) return 'UserLimit'
+      return left.ofDepartment <= 0 ? 'DepartmentLimit' : undefined
     }
   }
 

@@ -1,6 +1,7 @@
 import { printRow } from '../../print.ts'
 import type { Figure } from '../figures.ts'
-import { isEnded, type JobTimes } from '../job-load.ts'
+import { finishJobs } from '../finish-jobs.ts'
+import type { Execution, JobTimes } from '../job-load.ts'
 import {
   baseline,
   departmentNames,
@@ -42,8 +43,6 @@ export const kueueDedicated: Section = {
   run: async (extent) => await measure('Dedicated', dedicated, extent),
 }
 
-type Execution = 'Pooled' | 'Dedicated'
-
 async function measure(
   execution: Execution,
   options: StageOptions,
@@ -51,25 +50,16 @@ async function measure(
 ): Promise<readonly Figure[]> {
   const jobs = planBaseline(scale)
   const section = execution === 'Pooled' ? 'kueue-pooled' : 'kueue-dedicated'
-  return await onStage(options, async ({ admin, load, operator, processorTimes }) => {
-    const before = await quietWrites(admin)
-    const processorBefore = processorTimes()
-    const startMs = performance.now()
-    await load.create(jobs, execution)
-    const createdMs = performance.now()
-    const times = await load.until(jobs, isEnded)
-    const spent = { before: processorBefore, after: processorTimes() }
-    const seconds = (Math.max(...times.map(({ endedMs }) => endedMs ?? NaN)) - startMs) / 1000
-    printRow('jobs', String(jobs.length))
-    printRow('all created after', `${((createdMs - startMs) / 1000).toFixed(1)} s`)
+  return await onStage(options, async (stage) => {
+    const { times, seconds, spent, writesBefore } = await finishJobs(stage, jobs, execution)
     printRow('all finished after', `${seconds.toFixed(1)} s`)
     printOutcomes(times)
-    printProcessorTime({ ...spent, jobs: jobs.length, jobsPerSecond: kueueJobsPerSecond })
+    printProcessorTime({ ...spent, jobsPerSecond: kueueJobsPerSecond })
     printWaits(jobs, times)
     if (execution === 'Dedicated') printUse(jobs, seconds)
-    printRow('controller, resident', `${operator.residentMebibytes().toFixed(0)} MiB`)
-    const after = await quietWrites(admin)
-    const writes = printWritesPerJob({ before, after, jobs: jobs.length })
+    printRow('controller, resident', `${stage.operator.residentMebibytes().toFixed(0)} MiB`)
+    const after = await quietWrites(stage.admin)
+    const writes = printWritesPerJob({ before: writesBefore, after, jobs: jobs.length })
     return [
       {
         key: `${section}.jobsPerSecond`,

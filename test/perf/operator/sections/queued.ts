@@ -1,6 +1,7 @@
 import { printRow } from '../../print.ts'
 import type { Figure } from '../figures.ts'
-import { isEnded } from '../job-load.ts'
+import { finishJobs } from '../finish-jobs.ts'
+import type { Execution } from '../job-load.ts'
 import { departmentNames, type PlannedJob } from '../kueue-baseline.ts'
 import { type Extent, onStage, quietWrites, type Section, type StageOptions } from '../stage.ts'
 import { describeSeconds, scaled } from '../statistics.ts'
@@ -43,28 +44,20 @@ export function planAtOnce(jobs: number, prefix = 'job'): readonly PlannedJob[] 
 }
 
 async function measure(
-  execution: 'Pooled' | 'Dedicated',
+  execution: Execution,
   options: StageOptions,
   { scale }: Extent,
 ): Promise<readonly Figure[]> {
   const jobs = planAtOnce(scaled(count, scale))
   const section = execution === 'Pooled' ? 'queued-pooled' : 'queued-dedicated'
-  return await onStage(options, async ({ admin, load, processorTimes }) => {
-    const before = await quietWrites(admin)
-    const processorBefore = processorTimes()
-    const startMs = performance.now()
-    await load.create(jobs, execution)
-    const createdMs = performance.now()
-    const times = await load.until(jobs, isEnded)
-    const spent = { before: processorBefore, after: processorTimes() }
-    const seconds = (Math.max(...times.map(({ endedMs }) => endedMs ?? NaN)) - startMs) / 1000
-    printRow('jobs', String(jobs.length))
-    printRow('all created after', `${((createdMs - startMs) / 1000).toFixed(1)} s`)
+  return await onStage(options, async (stage) => {
+    const { times, seconds, spent, writesBefore } = await finishJobs(stage, jobs, execution)
     printOutcomes(times)
-    printProcessorTime({ ...spent, jobs: jobs.length, jobsPerSecond: count / argoSeconds })
+    printProcessorTime({ ...spent, jobsPerSecond: count / argoSeconds })
     const waits = times.map((one) => (one.admittedMs ?? NaN) - one.createdMs)
     printRow('created → admitted', describeSeconds(waits))
-    printWritesPerJob({ before, after: await quietWrites(admin), jobs: jobs.length })
+    const after = await quietWrites(stage.admin)
+    printWritesPerJob({ before: writesBefore, after, jobs: jobs.length })
     return [
       {
         key: `${section}.seconds`,
