@@ -213,7 +213,7 @@ export class AdmissionBoard {
       if (before.get(uid)?.kind !== kind) this.#wake(uid)
     }
     this.#wakeHopeful(input)
-    this.#tellDemand(input)
+    this.#tellDemand(input, admission)
     this.#scheduleRecheck(admission)
   }
 
@@ -227,10 +227,10 @@ export class AdmissionBoard {
     }
   }
 
-  #tellDemand(input: AdmissionInput & ClusterState): void {
+  #tellDemand(input: AdmissionInput & ClusterState, { kept }: Admission): void {
     const starting = new Set(this.#places.keys())
     const expectedSeconds = (model: string) => this.#past.expectedSeconds(model)
-    this.#options.pools.setDemand(demandOf({ ...input, starting, expectedSeconds }))
+    this.#options.pools.setDemand(demandOf({ ...input, kept, starting, expectedSeconds }))
   }
 
   #scheduleRecheck({ recheckAtMs }: Admission): void {

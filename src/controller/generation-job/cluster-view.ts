@@ -84,7 +84,7 @@ export class ClusterView {
     return {
       nowMs,
       nodes: this.nodes,
-      occupants: pools.occupants(),
+      occupants: pools.occupants(pods),
       pools: views,
       running: this.#owned([
         ...this.#runningOnNodes(),

@@ -3,16 +3,46 @@ import type {
   DepartmentView,
   RunningJob,
 } from '../../shared/domain/admission/input.ts'
+import type { KeptRoom } from '../../shared/domain/admission/node-room.ts'
 import { ownerKey } from '../../shared/domain/admission/owner.ts'
 import type { Line, Shape } from '../../shared/domain/admission/queue.ts'
+import { type Resources, timesInto } from '../../shared/domain/admission/resources.ts'
 import { jobsLeft } from '../../shared/domain/admission/tally.ts'
-import type { PoolBoardView, PoolDemand } from '../model-pool/pool-board.ts'
+import type { PoolBoardView } from '../model-pool/pool-board.ts'
+import { noDemand, type PoolDemand } from '../model-pool/pool-demand.ts'
 
-export type DemandInputs = Pick<AdmissionInput, 'queue' | 'running' | 'departments'> & {
-  readonly pools: readonly Pick<PoolBoardView, 'name' | 'slotsToCome'>[]
+export type DemandInputs = Pick<
+  AdmissionInput,
+  'queue' | 'running' | 'departments' | 'occupants'
+> & {
+  readonly pools: readonly Pick<PoolBoardView, 'name' | 'slotsToCome' | 'podRequest'>[]
+  readonly kept: KeptRoom | undefined
   /** Jobs that start by the last plan. */
   readonly starting: ReadonlySet<string>
   readonly expectedSeconds: (model: string) => number
+}
+
+/** What each pool is to know of the plan; one for which nothing waits may be left out. */
+export function demandOf(inputs: DemandInputs): ReadonlyMap<string, PoolDemand> {
+  const waiting = waitingFor(inputs)
+  const { kept, occupants, pools } = inputs
+  if (kept === undefined) return waiting
+  const leaving = new Set(kept.leaving)
+  const yielding = Map.groupBy(
+    occupants.filter(({ uid }) => leaving.has(uid)),
+    ({ pool = '' }) => pool,
+  )
+  return new Map(
+    pools.map(({ name, podRequest }) => {
+      const demand = waiting.get(name) ?? noDemand
+      const uids = yielding.get(name)?.map(({ uid }) => uid)
+      return [name, { ...demand, yielding: uids, room: roomFor(podRequest, kept) }]
+    }),
+  )
+}
+
+function roomFor(request: Resources, { elsewhere }: KeptRoom): number {
+  return elsewhere.reduce((sum, free) => sum + timesInto(request, free), 0)
 }
 
 /**
@@ -20,7 +50,7 @@ export type DemandInputs = Pick<AdmissionInput, 'queue' | 'running' | 'departmen
  * their owners let. A job that several pools can serve counts in one that has slots to come for it,
  * and in the first by name where none has.
  */
-export function demandOf(inputs: DemandInputs): ReadonlyMap<string, PoolDemand> {
+function waitingFor(inputs: DemandInputs): ReadonlyMap<string, PoolDemand> {
   const counted = new Map<string, { jobs: number; seconds: number }>()
   const slotsLeft = new Map(inputs.pools.map(({ name, slotsToCome }) => [name, slotsToCome]))
   const running = countRunning(inputs.running)

@@ -11,6 +11,8 @@ export type ScalingPod = {
   readonly idleSinceMs?: number | undefined
   /** It was chosen to go before. */
   readonly leaving: boolean
+  /** The scheduler has found no Node for it. */
+  readonly hasNoRoom: boolean
 }
 
 export type ScalingInput = {
@@ -30,6 +32,10 @@ export type ScalingInput = {
     readonly expectedSeconds: number
     /** From the creation of a pod until it takes jobs. */
     readonly startupSeconds: number
+    /** uids of pods that are to make room for a job. */
+    readonly yielding?: readonly string[] | undefined
+    /** Pods that may come beside what is kept for such jobs; absent: nothing is kept. */
+    readonly room?: number | undefined
   }
   readonly nowMs: number
 }
@@ -45,13 +51,18 @@ export type Scaling = {
 /**
  * How many pods a pool is to have, and which of them go. Somebody's own number counts at once, and
  * pods that go for that reason finish their jobs first. Otherwise pods come as the waiting jobs
- * need them, and only pods that have had nothing to do for `idleSeconds` go.
+ * need them, and only pods that have had nothing to do for `idleSeconds` go, or such as stand in
+ * the way of a job that needs a Node: these take no more jobs, and go when they have none.
  */
 export function autoscale(input: ScalingInput): Scaling {
   const fixed = fixedReplicas(input)
   if (fixed !== undefined) return resize(input, fixed)
-  const wanted = grown(input)
-  return wanted > input.current ? resize(input, wanted) : shrink(input)
+  const yielding = yieldingOf(input)
+  const most = mostPods(input, yielding)
+  if (most < input.current) return makeWay(input, { yielding, most })
+  const wanted = Math.min(grown(input), most)
+  const scaling = wanted > input.current ? resize(input, wanted) : shrink(input)
+  return { ...scaling, leaving: [...new Set([...scaling.leaving, ...yielding.map(uidOf)])] }
 }
 
 /** A pool that has more pods than it may have shrinks as if somebody had said so. */
@@ -66,6 +77,39 @@ function resize(input: ScalingInput, replicas: number): Scaling {
   if (replicas >= current) return { replicas, leaving: unfinished(input) }
   const leaving = pods.toSorted(byLoss).slice(0, Math.max(0, pods.length - replicas))
   return { replicas, leaving: leaving.map(({ uid }) => uid) }
+}
+
+/** Those that were chosen before first; never more than `minReplicas` lets go. */
+function yieldingOf({ spec, pods, demand }: ScalingInput): ScalingPod[] {
+  const placed = pods.filter(({ hasNoRoom }) => !hasNoRoom)
+  const named = placed.filter(({ uid }) => demand.yielding?.includes(uid))
+  return named.toSorted(byLoss).slice(0, Math.max(0, placed.length - spec.minReplicas))
+}
+
+/**
+ * While a Node is kept for a job, a pod that waits for room would be the first to have it. None
+ * comes elsewhere before those that have nothing to do any more have gone.
+ */
+function mostPods({ spec, pods, demand }: ScalingInput, yielding: readonly ScalingPod[]): number {
+  const { room } = demand
+  if (room === undefined) return Infinity
+  const done = yielding.filter(({ busySlots }) => busySlots === 0).length
+  const staying = pods.filter(({ hasNoRoom }) => !hasNoRoom).length - done
+  return Math.max(spec.minReplicas, done > 0 ? staying : staying + room)
+}
+
+type Yield = { readonly yielding: readonly ScalingPod[]; readonly most: number }
+
+/** Kubernetes ends pods without a Node first, then those that are not ready, also if they work. */
+function makeWay(input: ScalingInput, { yielding, most }: Yield): Scaling {
+  const { pods, current } = input
+  const going = [...pods.filter(({ hasNoRoom }) => hasNoRoom), ...yielding]
+  const isHeldUp = pods.some(({ ready, busySlots }) => !ready && busySlots > 0)
+  return { replicas: isHeldUp ? current : most, leaving: [...new Set(going.map(uidOf))] }
+}
+
+function uidOf({ uid }: ScalingPod): string {
+  return uid
 }
 
 /** What Kubernetes has still to end of an earlier step. */

@@ -5,7 +5,7 @@ import { covers } from '../covers.ts'
 import { POD_STUCK_MS, POOL_RECHECK_MS, RECHECK_MIN_MS } from '../limits.ts'
 import { autoscale, type Scaling, type ScalingInput } from './autoscale.ts'
 import { type PoolPlan, poolShape, type PoolShape } from './deployment.ts'
-import { isStopped } from './growth.ts'
+import { hasNoRoom, isStopped } from './growth.ts'
 import type { PoolAction, PoolDecision, PoolObserved } from './observed.ts'
 import type { PoolPod } from './pool-board.ts'
 import { LEAVING_COST, STAYING_COST } from './pool-pod.ts'
@@ -37,7 +37,9 @@ function scalingInput(observed: PoolObserved): ScalingInput {
     stopped: isStopped(pool),
     current: object?.spec?.replicas ?? 0,
     blocked: refusalOfPods(deployment) !== undefined,
-    pods: pods.filter(isPresent).map((pod) => ({ ...pod, busySlots: pod.jobs.length })),
+    pods: pods.filter(isPresent).map((pod) => {
+      return { ...pod, busySlots: pod.jobs.length, hasNoRoom: hasNoRoom(pod) }
+    }),
     demand: { ...demand, startupSeconds },
     nowMs,
   }
@@ -133,6 +135,7 @@ function causeOf({ pool, demand }: PoolObserved, isUp: boolean): string {
   const { replicas, minReplicas, maxReplicas, idleSeconds } = pool.spec
   if (isStopped(pool)) return `the annotation ${annotations.stop} is set`
   if (replicas !== undefined) return `spec.replicas is ${replicas}`
+  if (!isUp && demand.room !== undefined) return 'a job needs a Node of its own'
   if (!isUp) return `nothing to do for ${idleSeconds} s, or more than ${maxReplicas} pods`
   if (demand.waitingJobs === 0) return `spec.minReplicas is ${minReplicas}`
   return `${demand.waitingJobs} jobs wait`

@@ -41,6 +41,13 @@ export function slotsToCome(pool: ModelPool, pods: readonly PoolPodView[]): numb
   return Math.max(0, (replicas ?? maxReplicas) - there) * slots
 }
 
+/** How many pods may go for jobs that need their Nodes: nobody has said that they are to stay. */
+export function surplusOf({ spec }: ModelPool, pods: readonly StartingPod[]): number {
+  if (spec.replicas !== undefined) return 0
+  const placed = pods.filter((pod) => !pod.leaving && !hasNoRoom(pod)).length
+  return Math.max(0, placed - spec.minReplicas)
+}
+
 /** Whether the pod will take jobs: one without room waits for what no start-up time covers. */
 export function isComing(pod: StartingPod): boolean {
   const isEnding = pod.deleting || pod.terminal || pod.leaving

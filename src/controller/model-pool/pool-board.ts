@@ -3,27 +3,19 @@ import type { Clock } from '../../shared/clock.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import type { ModelPool } from '../../shared/crd/model-pool.ts'
 import type { Occupant, PoolView } from '../../shared/domain/admission/input.ts'
+import { noResources, type Resources } from '../../shared/domain/admission/resources.ts'
 import { jobsNamespace } from '../../shared/names.ts'
 import type { PoolPodState } from '../../shared/wire/pool.ts'
 import { type Caches, indexKeys } from '../caches.ts'
-import { POOL_STARTUP_SECONDS_DEFAULT, POOL_WAKE_MS } from '../limits.ts'
+import { POOL_STARTUP_SECONDS_DEFAULT } from '../limits.ts'
 import type { PoolKey } from './names.ts'
 import { hasPacks } from './pack-marks.ts'
 import { type PoolPodView, viewPoolPod } from './pool-pod.ts'
 import { baseModelsOf, podGpus, type PoolFacts, poolFacts } from './pool-models.ts'
 import { type PodAttempt, SlotReservations, type SlotRequest } from './slot-reservations.ts'
 import { type FreeSlot, freeSlotsOf, type SlotJob, slotJobId, withoutJobs } from './slots.ts'
-import { hasNoRoom, isComing, loadingOf, slotsToCome } from './growth.ts'
-
-/** What waits for a pool, as the last plan saw it. */
-export type PoolDemand = {
-  /** Jobs that would start now if the pool had a free slot for each. */
-  readonly waitingJobs: number
-  /** Mean time that one of its jobs takes. */
-  readonly expectedSeconds: number
-}
-
-const noDemand: PoolDemand = { waitingJobs: 0, expectedSeconds: 0 }
+import { hasNoRoom, isComing, loadingOf, slotsToCome, surplusOf } from './growth.ts'
+import { noDemand, type PoolDemand, wakeAfterMs } from './pool-demand.ts'
 
 /** Everything known of one pod of a pool. */
 export type PoolPod = PoolPodView & {
@@ -45,6 +37,7 @@ export type PoolBoardView = PoolView & {
   readonly models: readonly string[]
   /** Slots that may still come. */
   readonly slotsToCome: number
+  readonly podRequest: Resources
 }
 
 export type PoolBoardOptions = {
@@ -107,11 +100,12 @@ export class PoolBoard {
    * The pods of all pools that take room on Nodes, or are about to. One for which the scheduler has
    * found none waits like anybody else: what it could not have is not kept for it.
    */
-  occupants(): Occupant[] {
-    const views = this.#options.caches.poolPods.list().flatMap((pod) => viewPoolPod(pod) ?? [])
-    return views
-      .filter((view) => !view.terminal && !hasNoRoom(view))
-      .map(({ uid, nodeName, request }) => ({ uid, nodeName, request }))
+  occupants(pods: readonly PoolPod[] = this.pods()): Occupant[] {
+    return pods
+      .filter((pod) => !pod.terminal && !hasNoRoom(pod))
+      .map(({ uid, nodeName, request, key: pool, deleting, leaving }) => {
+        return { uid, nodeName, request, pool, going: deleting || leaving }
+      })
   }
 
   /**
@@ -153,11 +147,9 @@ export class PoolBoard {
   setDemand(demand: ReadonlyMap<PoolKey, PoolDemand>): void {
     const before = this.#demand
     this.#demand = demand
-    for (const [key, { waitingJobs }] of demand) {
-      const waitedBefore = before.get(key)?.waitingJobs ?? 0
-      // The first job that waits is not to wait for a timer; a longer queue may.
-      if (waitedBefore === 0 && waitingJobs > 0) this.#options.wake(key, 0)
-      else if (waitingJobs > waitedBefore) this.#options.wake(key, POOL_WAKE_MS)
+    for (const key of new Set([...before.keys(), ...demand.keys()])) {
+      const afterMs = wakeAfterMs(before.get(key) ?? noDemand, this.demandOf(key))
+      if (afterMs !== undefined) this.#options.wake(key, afterMs)
     }
   }
 
@@ -211,6 +203,8 @@ export class PoolBoard {
       slotsToCome: toCome,
       growable: toCome > 0,
       growing: current.some(isComing),
+      surplus: surplusOf(pool, present),
+      podRequest: present[0]?.request ?? { ...noResources, gpus: podGpus(pool, facts) },
     }
   }
 
@@ -282,7 +276,8 @@ export class PoolBoard {
     const pod = this.podOf(podUid)
     if (pod?.idleSinceMs === undefined) return
     const pool = this.#options.caches.modelPools.get(pod.key)
-    if (pool !== undefined) this.#options.wake(pod.key, pool.spec.idleSeconds * 1000)
+    if (pool === undefined) return
+    this.#options.wake(pod.key, pod.leaving ? 0 : pool.spec.idleSeconds * 1000)
   }
 }
 

@@ -51,6 +51,7 @@ function poolNamed(name: string): fc.Arbitrary<PoolView> {
     loading: fc.array(model, { maxLength: 2 }),
     growable: fc.boolean(),
     growing: fc.boolean(),
+    surplus: fc.nat(2),
   })
 }
 

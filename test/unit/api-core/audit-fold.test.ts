@@ -53,6 +53,7 @@ const withRareEntries: Command[] = [
   { kind: 'Adjust', pick: 0, microCredits: 1 },
   { kind: 'Issue', pick: 0, microCredits: 20 },
   { kind: 'Wait', pick: 0, microCredits: 1 },
+  { kind: 'Wait', pick: 0, microCredits: 1 },
   { kind: 'Lapse', pick: 0, microCredits: 1 },
 ]
 

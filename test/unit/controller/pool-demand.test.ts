@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type DemandInputs, demandOf } from '../../../src/controller/generation-job/pool-demand.ts'
+import { noResources } from '../../../src/shared/domain/admission/resources.ts'
 import { aPooled, queueOf } from '../admission/builders.ts'
 
 const waitFor = (pools: readonly string[], count: number) =>
@@ -12,14 +13,53 @@ function demanded(toCome: Readonly<Record<string, number>>, jobs: ReturnType<typ
   const inputs: DemandInputs = {
     queue: queueOf(jobs),
     running: [],
+    occupants: [],
+    kept: undefined,
     departments: new Map(),
-    pools: Object.entries(toCome).map(([name, slotsToCome]) => ({ name, slotsToCome })),
+    pools: Object.entries(toCome).map(([name, slotsToCome]) => {
+      return { name, slotsToCome, podRequest: noResources }
+    }),
     starting: new Set(),
     expectedSeconds: () => 5,
   }
   const all = [...demandOf(inputs)].map(([pool, { waitingJobs }]) => [pool, waitingJobs])
   return Object.fromEntries(all)
 }
+
+const free = (gpus: number) => ({ ...noResources, gpus })
+
+describe('while a Node is kept for a job', () => {
+  const inputs: DemandInputs = {
+    queue: queueOf(waitFor(['a'], 2)),
+    running: [],
+    occupants: [
+      { uid: 'p', request: free(2), pool: 'a' },
+      { uid: 'q', request: free(1), pool: 'b' },
+      { uid: 'r', request: free(1), pool: 'b' },
+    ],
+    kept: { leaving: ['r', 'p'], elsewhere: [free(3), free(0), free(4)] },
+    departments: new Map(),
+    pools: ['a', 'b', 'c'].map((name, index) => {
+      return { name, slotsToCome: 1, podRequest: free(index + 1) }
+    }),
+    starting: new Set(),
+    expectedSeconds: () => 5,
+  }
+
+  it('each pool knows which of its pods go, and for how many more there is room', () => {
+    const waits = { waitingJobs: 2, expectedSeconds: 5 }
+    expect(Object.fromEntries(demandOf(inputs))).toEqual({
+      a: { ...waits, yielding: ['p'], room: 7 },
+      b: { waitingJobs: 0, expectedSeconds: 0, yielding: ['r'], room: 3 },
+      c: { waitingJobs: 0, expectedSeconds: 0, room: 2 },
+    })
+  })
+
+  it('and is told nothing of it otherwise', () => {
+    const { a } = Object.fromEntries(demandOf({ ...inputs, kept: undefined }))
+    expect(a).toEqual({ waitingJobs: 2, expectedSeconds: 5 })
+  })
+})
 
 describe('a job that two pools can serve counts', () => {
   it.each([

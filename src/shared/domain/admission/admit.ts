@@ -1,4 +1,5 @@
 import { entitledMs, nextTurns } from './clocks.ts'
+import type { KeptRoom } from './node-room.ts'
 import type { AdmissionInput, Place, Turns } from './input.ts'
 import { type Cursors, type First, type LineCursor, openCursors } from './line-cursor.ts'
 import { ownerKey } from './owner.ts'
@@ -11,6 +12,7 @@ import {
   type Rooms,
   type WaitReason,
 } from './reasons.ts'
+import { claimedPools } from './slot-room.ts'
 import { openTurnOrder } from './turn-order.ts'
 
 export type Start = { readonly job: Candidate; readonly place: Place }
@@ -22,11 +24,13 @@ export type Admission = {
   readonly waiting: ReadonlyMap<string, WaitReason>
   /** For the next plan. */
   readonly turns: Turns
+  /** Absent while no Node is kept for a job. */
+  readonly kept?: KeptRoom | undefined
   /** When time alone may start something: a job stops waiting for its pool to grow. */
   readonly recheckAtMs?: number | undefined
 }
 
-/** Shapes of one owner that are hopeless, capped or looked at: more are not even counted. */
+/** Shapes of one owner that are hopeless, capped or looked at: no more are even counted. */
 const SHAPES_MAX = 256
 
 /**
@@ -39,14 +43,15 @@ const SHAPES_MAX = 256
  * Three rounds. (1) Jobs that are *entitled* go first, longest entitled first: those that were the
  * first of their owner for `overdueMs`, or that later turns have been passing for `patienceMs`
  * (they need a Node of their own) or `affinityWaitMs` (they may use a slot). The first of them that
- * fits nowhere gets one Node reserved (`NodeRoom.soonest`), and its place under the caps. (2) By
+ * fits nowhere gets one Node reserved (`NodeRoom.keepFor`), and its place under the caps. (2) By
  * turns, but no slot changes its model: whoever has his model in memory goes before a job that
  * would throw it out. (3) By turns; what is still free after round 2 is wanted by nobody as it is
  * and may change its model.
  *
  * No starvation: let N owners have jobs, none running longer than L. A job that stays the first of
- * its owner, within its caps and able to run on some Node or slot that only jobs occupy starts at
- * most `overdueMs` + 2N·L later, and at most `patienceMs` + 2N·L after it was first passed by.
+ * its owner, within its caps and able to run on some Node or slot that only jobs, and pods that
+ * pools may give up, occupy starts at most `overdueMs` + 2N·L later, and at most `patienceMs` +
+ * 2N·L after it was first passed by; a pod that is given up ends with the last job that it has.
  * Proof: from then on it is entitled. Entitled before it are only jobs whose clocks ran before, at
  * most two of each owner (`nextTurns`): who overtakes his own job stops its clock. Each of those
  * has a slot, or its reserved Node empty enough, at most L after the one before it started.
@@ -122,7 +127,8 @@ class Plan {
       if (first !== undefined) waiting.set(first.job.uid, this.#reasonOf(first.job))
     }
     const recheckAtMs = this.#recheckAtMs === Infinity ? undefined : this.#recheckAtMs
-    return { starts: this.#starts, waiting, turns: this.#nextTurns(), recheckAtMs }
+    const kept = this.#rooms.nodes.kept()
+    return { starts: this.#starts, waiting, turns: this.#nextTurns(), kept, recheckAtMs }
   }
 
   /** Starts one job of this owner, if there is one that can. */
@@ -222,27 +228,34 @@ class Plan {
     const { nodes, slots, tally } = this.#rooms
     const startMs = this.#input.nowMs
     if (place.kind === 'Quota') return tally.countWaiting(job)
-    if (place.kind === 'Node') nodes.take(place.nodeName, job.request, { startMs })
+    if (place.kind === 'Node') nodes.take(place.nodeName, { ...job, startMs })
     else slots.take(place)
     const gpus = place.kind === 'Node' ? job.request.gpus : slots.gpusPerSlot(place.pool)
     tally.count({ ...job, gpus, startMs })
   }
 
   #couldHave(job: Candidate, place: Place): boolean {
+    const { nodes, slots } = this.#rooms
     if (place.kind === 'Quota') return false
-    if (place.kind === 'Slot')
-      return job.execution !== 'Dedicated' && job.pools.includes(place.pool)
-    return job.execution !== 'Pooled' && this.#rooms.nodes.couldHold(place.nodeName, job.request)
+    if (place.kind === 'Node')
+      return job.execution !== 'Pooled' && nodes.couldHold(place.nodeName, job.request)
+    if (this.#needsNode(job)) return nodes.couldHoldWithout(place.pod, job.request)
+    return slots.poolsOf(job).some(({ name }) => name === place.pool)
+  }
+
+  /** No pool serves it. */
+  #needsNode(job: Candidate): boolean {
+    return this.#rooms.slots.poolsOf(job).length === 0
   }
 
   /** One Node at a time; the job's place under the caps is kept for it as well. */
   #reserveFor(job: Candidate): void {
     if (this.#reserved !== undefined || !this.#wantsNode(job)) return
-    const name = this.#rooms.nodes.soonest(job.request)
-    if (name === undefined) return
+    const { nodes, slots, tally } = this.#rooms
+    if (!nodes.keepFor(job.request, { mayClear: this.#needsNode(job) })) return
     this.#reserved = job
-    this.#rooms.nodes.reserve(name)
-    this.#rooms.tally.count({ ...job, gpus: job.request.gpus, startMs: this.#input.nowMs })
+    slots.close(nodes.kept()?.leaving ?? [])
+    tally.count({ ...job, gpus: job.request.gpus, startMs: this.#input.nowMs })
   }
 
   #entitled(): readonly Candidate[] {
@@ -282,10 +295,4 @@ class Plan {
 function firstOf(all: Iterable<First>): Candidate[] {
   const [first] = all
   return first === undefined ? [] : [first.job]
-}
-
-/** In these pools an earlier job of the same owner and of higher priority waits for a switch. */
-function claimedPools(before: readonly Candidate[], job: Candidate): Set<string> | undefined {
-  const above = before.filter(({ priority }) => priority > job.priority)
-  return above.length === 0 ? undefined : new Set(above.flatMap(({ pools }) => pools))
 }

@@ -31,6 +31,9 @@ export type Occupant = {
   readonly uid: string
   readonly nodeName?: string | undefined
   readonly request: Resources
+  readonly pool?: string | undefined
+  /** It takes no more jobs, and ends with those that it has. */
+  readonly going?: boolean | undefined
 }
 
 /** A slot that could take a job now. */
@@ -51,6 +54,8 @@ export type PoolView = {
   readonly growable: boolean
   /** It has pods on their way to Nodes that have room for them. */
   readonly growing: boolean
+  /** How many of its pods may go for a job that needs their Node. */
+  readonly surplus: number
 }
 
 /** The scheduling side of a department; an absent cap does not bind. */

@@ -23,11 +23,10 @@ export type WaitReason =
 export type Rooms = { readonly nodes: NodeRoom; readonly slots: SlotRoom; readonly tally: Tally }
 
 export function openRooms(input: AdmissionInput): Rooms {
-  return {
-    nodes: openNodeRoom(input),
-    slots: new SlotRoom(input.pools),
-    tally: openTally(input),
-  }
+  const nodes = openNodeRoom(input)
+  const slots = new SlotRoom(input.pools)
+  slots.close(nodes.kept()?.leaving ?? [])
+  return { nodes, slots, tally: openTally(input) }
 }
 
 /** Of a job that does not start with what is left. */

@@ -35,6 +35,17 @@ export function subtractResources(left: Resources, right: Resources): Resources 
   }
 }
 
+/** How many of these fit together. */
+export function timesInto(request: Resources, free: Resources): number {
+  const parts = [
+    [request.gpus, free.gpus],
+    [request.cpuMillis, free.cpuMillis],
+    [request.memoryBytes, free.memoryBytes],
+  ] as const
+  const times = parts.map(([part, whole]) => (part === 0 ? Infinity : Math.floor(whole / part)))
+  return Math.max(0, Math.min(...times))
+}
+
 /** What is asked for and nothing else must be free: a Node that is short of GPUs runs CPU work. */
 export function fitsInto(request: Resources, free: Resources): boolean {
   return (

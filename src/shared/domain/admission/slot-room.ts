@@ -40,6 +40,17 @@ export class SlotRoom {
     if (slots.length === 0) free?.delete(slotModel)
   }
 
+  /** These pods take no more jobs. */
+  close(pods: readonly string[]): void {
+    for (const { free } of this.#pools.values()) {
+      for (const [model, slots] of free) {
+        const left = slots.filter(({ pod }) => !pods.includes(pod))
+        if (left.length > 0) free.set(model, left)
+        else free.delete(model)
+      }
+    }
+  }
+
   /** The pools there are that may serve the job, those with the smallest slots first. */
   poolsOf({ execution, pools }: Candidate): readonly PoolView[] {
     if (execution === 'Dedicated' || execution === 'Quota') return []
@@ -57,6 +68,12 @@ export class SlotRoom {
   gpusPerSlot(name: string): number {
     return this.#pools.get(name)?.view.gpusPerSlot ?? 0
   }
+}
+
+/** In these pools an earlier job of the same owner and of higher priority waits for a switch. */
+export function claimedPools(before: readonly Candidate[], job: Candidate): Set<string> | undefined {
+  const above = before.filter(({ priority }) => priority > job.priority)
+  return above.length === 0 ? undefined : new Set(above.flatMap(({ pools }) => pools))
 }
 
 function comparePools(left: PoolView, right: PoolView): number {

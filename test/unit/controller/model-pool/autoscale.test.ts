@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   autoscale,
+  type Scaling,
   type ScalingInput,
   type ScalingPod,
 } from '../../../../src/controller/model-pool/autoscale.ts'
@@ -10,7 +11,8 @@ const nowMs = 1_000_000
 
 function aPod(uid: string, over: Partial<ScalingPod> = {}): ScalingPod {
   const idleSinceMs = (over.busySlots ?? 0) > 0 ? undefined : nowMs
-  return { uid, ready: true, createdMs: 0, busySlots: 0, idleSinceMs, leaving: false, ...over }
+  const usual = { ready: true, createdMs: 0, busySlots: 0, leaving: false, hasNoRoom: false }
+  return { uid, ...usual, idleSinceMs, ...over }
 }
 
 const busy = (uid: string) => aPod(uid, { busySlots: 1 })
@@ -162,6 +164,79 @@ it('looks again when the first pod may have been idle for long enough', () => {
   expect(autoscale(inputOf({ pods: [busy('c')] })).recheckAfterMs).toBeUndefined()
 })
 
+const kept = (yielding: readonly string[], room = 0) => ({ ...waiting(9, 60), yielding, room })
+
+describe('while a Node is kept for a job', () => {
+  const unplaced = (uid: string) => starting(uid, { hasNoRoom: true })
+  type Row = readonly [string, Options, Pick<Scaling, 'replicas' | 'leaving'>]
+  const rows: readonly Row[] = [
+    ['no pod is added', { demand: kept([]), pods: [busy('a')] }, { replicas: 1, leaving: [] }],
+    [
+      'only as many as there is room for',
+      { demand: kept([], 2), pods: [busy('a')] },
+      { replicas: 3, leaving: [] },
+    ],
+    [
+      'none waits for room',
+      { demand: kept([]), pods: [busy('a'), unplaced('b')] },
+      { replicas: 1, leaving: ['b'] },
+    ],
+    [
+      'one that waits may stay when there is room',
+      { demand: kept([], 1), pods: [busy('a'), unplaced('b')], spec: { maxReplicas: 2 } },
+      { replicas: 2, leaving: [] },
+    ],
+    [
+      'who yields goes when idle',
+      { demand: kept(['a']), pods: [idle('a'), busy('b')] },
+      { replicas: 1, leaving: ['a'] },
+    ],
+    [
+      'who yields finishes its job first',
+      { demand: kept(['a']), pods: [busy('a'), busy('b')] },
+      { replicas: 2, leaving: ['a'] },
+    ],
+    [
+      'who yields goes once',
+      { demand: kept(['a']), pods: [idle('a'), busy('b')], current: 1 },
+      { replicas: 1, leaving: ['a'] },
+    ],
+    [
+      'who yields goes before others come',
+      { demand: kept(['a'], 5), pods: [idle('a'), busy('b')] },
+      { replicas: 1, leaving: ['a'] },
+    ],
+    [
+      'others come where there is room',
+      { demand: kept(['a'], 1), pods: [busy('b')], spec: { maxReplicas: 2 } },
+      { replicas: 2, leaving: [] },
+    ],
+    [
+      'minReplicas stay',
+      { demand: kept(['a', 'b']), pods: [idle('a'), idle('b')], spec: { minReplicas: 1 } },
+      { replicas: 1, leaving: ['a'] },
+    ],
+    [
+      'and one that has not been placed is none of them',
+      { demand: kept(['a']), pods: [idle('a'), unplaced('b')], spec: { minReplicas: 1 } },
+      { replicas: 1, leaving: ['b'] },
+    ],
+    [
+      'a number that somebody set stays',
+      { demand: kept(['a']), pods: [idle('a'), busy('b')], spec: { replicas: 2 } },
+      { replicas: 2, leaving: [] },
+    ],
+    [
+      'Kubernetes is not to end one that works and is not ready',
+      { demand: kept(['a']), pods: [idle('a'), starting('b', { busySlots: 1 })] },
+      { replicas: 2, leaving: ['a'] },
+    ],
+  ]
+  it.each(rows)('%s', (_what, options, expected) => {
+    expect(autoscale(inputOf(options))).toMatchObject(expected)
+  })
+})
+
 const pod = fc.record({
   uid: fc.uuid(),
   ready: fc.boolean(),
@@ -169,6 +244,7 @@ const pod = fc.record({
   busySlots: fc.integer({ min: 0, max: 3 }),
   idleSinceMs: fc.option(fc.integer({ min: 0, max: nowMs }), { nil: undefined }),
   leaving: fc.boolean(),
+  hasNoRoom: fc.boolean(),
 })
 const anyInput: fc.Arbitrary<ScalingInput> = fc
   .record({
@@ -198,6 +274,26 @@ const anyInput: fc.Arbitrary<ScalingInput> = fc
 function check(property: (input: ScalingInput) => void): void {
   fc.assert(fc.property(anyInput, property), { numRuns: 1000 })
 }
+
+it('gives no more pods up for a job than may go, and none that works', () => {
+  const wishes = fc.record({ names: fc.array(fc.nat(11)), room: fc.nat(4) })
+  fc.assert(
+    fc.property(anyInput, wishes, ({ pods, demand, ...rest }, { names, room }) => {
+      const yielding = names.flatMap((index) => pods[index]?.uid ?? [])
+      const current = pods.length
+      fc.pre(current <= rest.spec.maxReplicas)
+      const input = { ...rest, pods, current, demand: { ...demand, yielding, room } }
+      const { replicas } = autoscale(input)
+      expect(replicas).toBeGreaterThanOrEqual(rest.spec.minReplicas)
+      expect(replicas).toBeLessThanOrEqual(rest.spec.maxReplicas)
+      const working = pods.filter(({ busySlots, hasNoRoom }) => busySlots > 0 && !hasNoRoom)
+      expect(replicas).toBeGreaterThanOrEqual(
+        Math.min(current, Math.max(rest.spec.minReplicas, working.length)),
+      )
+    }),
+    { numRuns: 1000 },
+  )
+})
 
 describe('always, when nobody says a number', () => {
   it('there are between minReplicas and maxReplicas', () => {

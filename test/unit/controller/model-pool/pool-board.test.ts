@@ -1,53 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { RESERVATION_MS } from '../../../../src/controller/limits.ts'
-import {
-  PoolBoard,
-  type PoolBoardOptions,
-} from '../../../../src/controller/model-pool/pool-board.ts'
+import type { PoolBoard } from '../../../../src/controller/model-pool/pool-board.ts'
 import type {
   GenerationJob,
   GenerationJobStatus,
 } from '../../../../src/shared/crd/generation-job.ts'
 import { annotations } from '../../../../src/shared/names.ts'
-import { aPodState, aPool, aPoolPod, aReservedJob, aSlot, cachesOver } from '../board-scene.ts'
+import { aPodState, aPool, aPoolPod, aSlot } from '../board-scene.ts'
 import { aCondition, aModel, at, createdMs } from '../builders.ts'
-import { aKubeNode } from '../kube-builders.ts'
 
-const key = 'vision/warm'
-const pod = aPoolPod()
-const { uid } = pod.metadata
-const [first, second] = [aReservedJob('1'), aReservedJob('2')]
-
-function sceneOf(over: Parameters<typeof cachesOver>[0] = {}) {
-  const { caches, cluster } = cachesOver({
-    jobs: [first, second],
-    modelPools: [aPool({ idleSeconds: 60 })],
-    poolPods: [pod],
-    nodes: [aKubeNode({ gpus: 2 })],
-    ...over,
-  })
-  const woken: [string, number][] = []
-  const time = { nowMs: createdMs }
-  let changes = 0
-  const options: PoolBoardOptions = {
-    caches,
-    allowCpu: true,
-    clock: { nowMs: () => time.nowMs },
-    wake: (pool, afterMs) => woken.push([pool, afterMs]),
-    onChange: () => {
-      changes += 1
-    },
-  }
-  const board = new PoolBoard(options)
-  return { board, cluster, woken, time, changes: () => changes }
-}
-
-/** A pod that has said what its slots do. */
-function askedScene(slots = [aSlot()], over: Parameters<typeof cachesOver>[0] = {}) {
-  const scene = sceneOf(over)
-  scene.board.noteState(uid, aPodState(slots))
-  return scene
-}
+import { askedScene, first, key, pod, sceneOf, second, uid } from './pool-board-scene.ts'
 
 const request = (job: GenerationJob, attempt = 1) => {
   return { pod: uid, uid: job.metadata.uid, attempt, model: 'demo' }
@@ -286,12 +248,22 @@ describe('how long a pod has been idle', () => {
     board.release({ pod: uid, uid: first.metadata.uid, attempt: 1 })
     expect(woken).toEqual([[key, 60_000]])
   })
+
+  it('does not matter for one that is to go: its pool is woken at once', () => {
+    const { board, woken } = askedScene()
+    board.assign(request(first))
+    board.setLeaving(key, [uid])
+    woken.length = 0
+    board.release({ pod: uid, uid: first.metadata.uid, attempt: 1 })
+    expect(woken).toEqual([[key, 0]])
+  })
 })
+
+const demand = (waitingJobs: number) => new Map([[key, { waitingJobs, expectedSeconds: 5 }]])
 
 describe('demand', () => {
   it('wakes a pool at once for its first job, and a little later for more', () => {
     const { board, woken } = sceneOf()
-    const demand = (waitingJobs: number) => new Map([[key, { waitingJobs, expectedSeconds: 5 }]])
     board.setDemand(demand(1))
     board.setDemand(demand(3))
     board.setDemand(demand(2))
@@ -303,90 +275,18 @@ describe('demand', () => {
     board.setDemand(new Map())
     expect(board.demandOf(key).waitingJobs).toBe(0)
   })
-})
 
-const reason = (is: string) => ({ conditions: [aCondition('Ready', is)] })
-
-describe('a pool as admission sees it', () => {
-  const notReady = { ...pod, status: { phase: 'Pending' } }
-  it('has its models, its part of the GPUs, and what starting pods will load', () => {
-    const pool = aPool({ slots: 2, models: [{ name: 'demo' }, { name: 'missing' }] })
-    const { board } = sceneOf({ modelPools: [pool], poolPods: [notReady] })
-    expect(board.views()).toEqual([
-      {
-        name: key,
-        namespace: 'vision',
-        models: ['demo', 'missing'],
-        gpusPerSlot: 0.5,
-        slots: [],
-        loading: ['demo', 'demo'],
-        slotsToCome: 2,
-        growable: true,
-        growing: true,
-      },
+  it('wakes a pool when pods of it are to go, and when they need not any more', () => {
+    const { board, woken } = sceneOf()
+    const kept = { waitingJobs: 0, expectedSeconds: 0, room: 1 }
+    board.setDemand(new Map([[key, { ...kept, yielding: [uid] }]]))
+    board.setDemand(new Map([[key, { ...kept, yielding: [uid] }]]))
+    board.setDemand(new Map([[key, { ...kept, yielding: [uid], room: 0 }]]))
+    board.setDemand(new Map())
+    expect(woken).toEqual([
+      [key, 0],
+      [key, 1000],
+      [key, 0],
     ])
-  })
-
-  it('counts no GPUs where it runs on processors', () => {
-    expect(sceneOf({ nodes: [aKubeNode({ gpus: 0 })] }).board.views()[0]?.gpusPerSlot).toBe(0)
-  })
-
-  it('counts the GPUs that a Node has, while none of them is offered', () => {
-    const node = aKubeNode({ gpus: 0 })
-    const restarting = { ...node, status: { ...node.status, capacity: { 'nvidia.com/gpu': '2' } } }
-    expect(sceneOf({ nodes: [restarting] }).board.views()[0]?.gpusPerSlot).toBe(1)
-  })
-
-  it('is none any more when it is being deleted', () => {
-    const pool = aPool()
-    const deleted = { ...pool, metadata: { ...pool.metadata, deletionTimestamp: at(1) } }
-    expect(sceneOf({ modelPools: [deleted] }).board.views()).toEqual([])
-  })
-
-  it.each([
-    ['below maxReplicas', aPool({ maxReplicas: 2 }), true],
-    ['at maxReplicas', aPool({ maxReplicas: 1 }), false],
-    ['at the number that somebody gave', aPool({ maxReplicas: 5, replicas: 1 }), false],
-    ['below that number', aPool({ maxReplicas: 5, replicas: 2 }), true],
-    [
-      'that waits for a Model',
-      { ...aPool({ maxReplicas: 2 }), status: reason('False/ModelNotFound') },
-      false,
-    ],
-    [
-      'without such GPUs',
-      { ...aPool({ maxReplicas: 2 }), status: reason('False/NoMatchingGpu') },
-      false,
-    ],
-  ])('may get more pods: one %s', (_what, pool, expected) => {
-    expect(sceneOf({ modelPools: [pool] }).board.views()[0]?.growable).toBe(expected)
-  })
-
-  it('gets no more pods while one has no room', () => {
-    const conditions = [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable' }]
-    const spec = { containers: [{ name: 'inference' }] }
-    const unplaced = { ...notReady, spec, status: { phase: 'Pending', conditions } }
-    const { board } = sceneOf({ modelPools: [aPool({ maxReplicas: 5 })], poolPods: [unplaced] })
-    expect(board.views()[0]).toMatchObject({ growable: false, growing: false, loading: [] })
-    expect(board.occupants()).toEqual([])
-  })
-
-  it.each([
-    ['on its way', notReady, true],
-    ['ready', pod, false],
-    [
-      'on its way out',
-      { ...notReady, metadata: { ...pod.metadata, deletionTimestamp: at(1) } },
-      false,
-    ],
-  ])('grows while a pod is %s: %#', (_what, only, expected) => {
-    const { board } = sceneOf({ modelPools: [aPool({ maxReplicas: 5 })], poolPods: [only] })
-    expect(board.views()[0]).toMatchObject({ growable: true, growing: expected })
-  })
-
-  it('occupies Nodes by its pods, but for those that have ended', () => {
-    const ended = { ...pod, status: { ...pod.status, phase: 'Succeeded' } }
-    expect(sceneOf().board.occupants()).toMatchObject([{ uid, nodeName: 'node-1' }])
-    expect(sceneOf({ poolPods: [ended] }).board.occupants()).toEqual([])
   })
 })
