@@ -5,7 +5,7 @@ import { deliverReport } from '../pod/deliver-report.ts'
 import { openInternalApi } from '../pod/internal-api.ts'
 import { InternalApiError, isWorthRetrying } from '../pod/internal-api-error.ts'
 import { runAttempt } from '../pod/run-attempt.ts'
-import type { EndReason } from './assignments.ts'
+import type { EndReason } from '../../platform/pool-pod/assignments.ts'
 import { callTimeoutMs, cancelGraceMs, reportForMs } from './limits.ts'
 import type { Lent } from './slot.ts'
 

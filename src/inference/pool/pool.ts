@@ -1,9 +1,8 @@
 import { sleep } from '../../platform/clock/sleep.ts'
+import { Assignments, type EndReason, type JobRef } from '../../platform/pool-pod/assignments.ts'
 import { assert } from '../../shared/assert.ts'
 import type { Assigned, Assignment, PoolPodState } from '../../shared/wire/pool.ts'
-import { Assignments, type EndReason, type JobRef } from './assignments.ts'
 import type { PooledJob } from './do-job.ts'
-import { rememberedJobsMax } from './limits.ts'
 import type { Lent, PoolModel, Slot } from './slot.ts'
 
 export type PoolOptions = {
@@ -20,7 +19,7 @@ type Job = JobRef & PooledJob
 /** The jobs of a pool pod and the slots that do them. */
 export class Pool {
   readonly #options: PoolOptions
-  readonly #assignments = new Assignments({ rememberedMax: rememberedJobsMax })
+  readonly #assignments = new Assignments()
   readonly #jobs = new Set<Promise<void>>()
   #draining = false
 

@@ -10,7 +10,7 @@ import { memoryBudgetBytes } from '../runtime/memory-budget.ts'
 import { doJob, type JobSurroundings } from './do-job.ts'
 import { cancelReserveMs, killReserveMs, reportReserveMs } from './limits.ts'
 import { Pool } from './pool.ts'
-import { startPoolServer } from './pool-server.ts'
+import { startPoolServer } from '../../platform/pool-pod/server.ts'
 import { readKey } from './read-key.ts'
 import { Slot } from './slot.ts'
 

@@ -7,7 +7,7 @@ import { requireMemory } from '../models/memory-need.ts'
 import { loadRequest, type ModelProfile, type PodModel } from '../pod/load-model.ts'
 import type { Runner } from '../runner/parent.ts'
 import type { GenerateRequest } from '../runner/protocol.ts'
-import type { EndReason, JobRef } from './assignments.ts'
+import type { EndReason, JobRef } from '../../platform/pool-pod/assignments.ts'
 import { slotMessageLengthMax, warmRetryMs } from './limits.ts'
 import { warmRequests } from './warm-step.ts'
 

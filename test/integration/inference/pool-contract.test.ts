@@ -2,8 +2,8 @@ import path from 'node:path'
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe } from 'vitest'
 import { FakePoolPod } from '../../../src/local/node-agent/simulation/fake-pool-pod.ts'
-import { startFakePoolServer } from '../../../src/local/node-agent/simulation/fake-pool-server.ts'
 import { systemClock } from '../../../src/platform/clock/system-clock.ts'
+import { startPoolServer } from '../../../src/platform/pool-pod/server.ts'
 import type { Work } from '../../../src/shared/wire/internal.ts'
 import { eventually } from '../../support/eventually.ts'
 import { makePack } from '../../unit/inference/pack-builder.ts'
@@ -75,15 +75,15 @@ async function openFake(): Promise<Opened> {
   })
   await pod.start(new AbortController().signal)
   const key = randomBytes(32)
-  const server = await startFakePoolServer({
-    pod,
-    key,
-    host: '127.0.0.1',
-    port: 0,
+  const server = await startPoolServer({
+    listen: { host: '127.0.0.1', port: 0 },
+    pool: pod,
+    readKey: async () => key,
     clock: systemClock,
+    newId: () => 'id-of-the-answer',
     onError: () => undefined,
   })
-  const caller = await openPoolCaller(`http://127.0.0.1:${server.port}`, key)
+  const caller = await openPoolCaller(`http://127.0.0.1:${server.address.port}`, key)
   return { ...caller, models, newJob: nextJob, drain: () => pod.drain(), close: server.close }
 }
 

@@ -90,7 +90,7 @@ describe('a fake pool pod', () => {
   }
   const jobId = '0'.repeat(26)
   const give = (pod: FakePoolPod, uid: string, model: string) =>
-    pod.put(uid, { attempt: 1, jobId, runner: 'fake-runner', model })
+    pod.assign(uid, { attempt: 1, jobId, runner: 'fake-runner', model })
   const never = new AbortController().signal
 
   it('forgets the oldest of a thousand ended jobs, and none that runs', async () => {

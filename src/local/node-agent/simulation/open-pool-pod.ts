@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
+import { startPoolServer } from '../../../platform/pool-pod/server.ts'
 import { poolEnvironment } from '../../../shared/domain/pod-contract.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import { AppError } from '../../../shared/errors.ts'
@@ -12,11 +13,13 @@ import type { Image } from '../image-map.ts'
 import type { Container } from '../pod.ts'
 import { writeVolumes } from '../volumes.ts'
 import { FakePoolPod } from './fake-pool-pod.ts'
-import { startFakePoolServer } from './fake-pool-server.ts'
 import type { Simulation } from './simulation.ts'
 
 /** Bytes that a real pod wants of its key at least. */
 const keyBytesMin = 16
+
+/** What it is shows in each of its answers. */
+const fakeName = 'fake-pool-pod'
 
 /** What a pool pod reads of its environment. */
 const settingsSchema = z.object({
@@ -66,8 +69,15 @@ export async function openPoolPod(parts: PoolPodParts): Promise<OpenPoolPod> {
     slots: settings[poolEnvironment.slots],
     simulation,
   })
-  const address = { host: place.podIp, port: poolPort }
-  const server = await startFakePoolServer({ pod, key, clock, onError, ...address })
+  const server = await startPoolServer({
+    listen: { host: place.podIp, port: poolPort },
+    pool: pod,
+    name: fakeName,
+    readKey: async () => key,
+    clock,
+    newId: () => fakeName,
+    onError,
+  })
   return {
     pod,
     load: async () => await pod.start(closing.signal),

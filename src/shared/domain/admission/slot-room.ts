@@ -71,7 +71,10 @@ export class SlotRoom {
 }
 
 /** In these pools an earlier job of the same owner and of higher priority waits for a switch. */
-export function claimedPools(before: readonly Candidate[], job: Candidate): Set<string> | undefined {
+export function claimedPools(
+  before: readonly Candidate[],
+  job: Candidate,
+): Set<string> | undefined {
   const above = before.filter(({ priority }) => priority > job.priority)
   return above.length === 0 ? undefined : new Set(above.flatMap(({ pools }) => pools))
 }

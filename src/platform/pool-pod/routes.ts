@@ -1,10 +1,17 @@
 import { z } from 'zod'
-import { wholeNumber } from '../../platform/config/fields.ts'
+import { wholeNumber } from '../config/fields.ts'
 import { AppError } from '../../shared/errors.ts'
-import { assignment, assignmentWaitSecondsMax, poolPodPrefix } from '../../shared/wire/pool.ts'
-import { type Answer, parseJson } from '../../platform/http/json-messages.ts'
+import {
+  type Assigned,
+  type Assignment,
+  assignment,
+  assignmentWaitSecondsMax,
+  type PoolPodState,
+  poolPodPrefix,
+} from '../../shared/wire/pool.ts'
+import { type Answer, parseJson } from '../http/json-messages.ts'
 import { check } from '../../shared/wire/field-errors.ts'
-import type { Pool } from './pool.ts'
+import type { JobRef } from './assignments.ts'
 
 export type PoolRequest = {
   readonly method: string
@@ -15,11 +22,20 @@ export type PoolRequest = {
   readonly signal: AbortSignal
 }
 
-type Served = Pick<Pool, 'assign' | 'wait' | 'drop' | 'describe'>
+/** What a pool pod can be told and asked. */
+export type ServedPool = {
+  /** Takes a job. @throws AppError as `Assignments.take` does. */
+  readonly assign: (uid: string, assignment: Assignment) => Assigned
+  /** What became of an attempt, as soon as it is over or `forMs` are. @throws AppError */
+  readonly wait: (job: JobRef, forMs: number, signal: AbortSignal) => Promise<Assigned>
+  /** Cancels what runs, forgets what has ended. */
+  readonly drop: (job: JobRef) => void
+  readonly describe: () => PoolPodState
+}
 
 /** Answers one request, whose signature was checked. @throws AppError */
-export async function answerRequest(pool: Served, request: PoolRequest): Promise<Answer> {
-  const [path, query = ''] = request.path.split('?', 2)
+export async function answerRequest(pool: ServedPool, request: PoolRequest): Promise<Answer> {
+  const [path = '', query = ''] = request.path.split('?', 2)
   if (path === `${poolPodPrefix}/state`) {
     requireMethod(request, ['GET'])
     return { status: 200, body: pool.describe() }
@@ -33,7 +49,7 @@ const jobPath = new RegExp(`^${poolPodPrefix}/jobs/([A-Za-z0-9-]{1,64})$`)
 
 type JobRequest = PoolRequest & { readonly uid: string; readonly query: URLSearchParams }
 
-async function answerJob(pool: Served, request: JobRequest): Promise<Answer> {
+async function answerJob(pool: ServedPool, request: JobRequest): Promise<Answer> {
   const { uid, signal } = request
   switch (requireMethod(request, ['PUT', 'GET', 'DELETE'])) {
     case 'PUT':

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { ListenAddress } from '../../platform/config/fields.ts'
-import { type Answer, problemAnswer, readBody, send } from '../../platform/http/json-messages.ts'
-import { listenOn } from '../../platform/http/listen.ts'
-import { signatureFault } from '../../platform/http/request-signature.ts'
+import type { ListenAddress } from '../config/fields.ts'
+import { type Answer, problemAnswer, readBody, send } from '../http/json-messages.ts'
+import { listenOn } from '../http/listen.ts'
+import { signatureFault } from '../http/request-signature.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { AppError, errorTable, isAppError } from '../../shared/errors.ts'
 import {
@@ -13,12 +13,13 @@ import {
   requestTimeoutMs,
   socketTimeoutMs,
 } from './limits.ts'
-import type { Pool } from './pool.ts'
-import { answerRequest } from './pool-routes.ts'
+import { answerRequest, type ServedPool } from './routes.ts'
 
 export type PoolServerOptions = {
   readonly listen: ListenAddress
-  readonly pool: Pool
+  readonly pool: ServedPool & { readonly isReady: boolean }
+  /** Of the header `server` in each answer; without it there is none. */
+  readonly name?: string
   /** The key as it is now: it may be replaced at any time. */
   readonly readKey: () => Promise<Uint8Array>
   readonly clock: Clock
@@ -37,6 +38,7 @@ export type PoolServer = {
 export async function startPoolServer(options: PoolServerOptions): Promise<PoolServer> {
   const closing = new AbortController()
   const server = createServer((request, response) => {
+    if (options.name !== undefined) response.setHeader('server', options.name)
     void respond(options, { request, response, closing: closing.signal })
       .catch((error: unknown) => toProblem(options, error))
       .then((answer) => send(response, answer))

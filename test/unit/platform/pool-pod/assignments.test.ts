@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Assignments, type PodFacts } from '../../../../src/inference/pool/assignments.ts'
+import { Assignments, type PodFacts } from '../../../../src/platform/pool-pod/assignments.ts'
 import { isAppError } from '../../../../src/shared/errors.ts'
 import type { Assignment } from '../../../../src/shared/wire/pool.ts'
 

@@ -1,6 +1,7 @@
 import { AppError } from '../../shared/errors.ts'
 import type { Report } from '../../shared/wire/internal.ts'
 import type { Assigned, Assignment } from '../../shared/wire/pool.ts'
+import { rememberedJobsMax } from './limits.ts'
 
 export type JobRef = { readonly uid: string; readonly attempt: number }
 export type EndReason = Report['reason']
@@ -40,7 +41,7 @@ export class Assignments {
   readonly #past = new Map<string, Entry>()
   readonly #rememberedMax: number
 
-  constructor({ rememberedMax }: { readonly rememberedMax: number }) {
+  constructor({ rememberedMax = rememberedJobsMax }: { readonly rememberedMax?: number } = {}) {
     this.#rememberedMax = rememberedMax
   }
 
@@ -126,9 +127,8 @@ export class Assignments {
   #remember(uid: string, entry: Entry): void {
     this.#past.delete(uid)
     this.#past.set(uid, entry)
-    if (this.#past.size <= this.#rememberedMax) return
     const [oldest] = this.#past.keys()
-    this.#past.delete(oldest)
+    if (this.#past.size > this.#rememberedMax && oldest !== undefined) this.#past.delete(oldest)
   }
 }
 
