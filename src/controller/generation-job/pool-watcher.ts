@@ -168,7 +168,7 @@ export class PoolWatcher {
     const answer = await this.#parts.client.wait(pod, question)
     if (answer.kind === 'Answered') {
       // A pod that does not wait must not be asked without end.
-      const earlyMs = askedMs + POOL_WAIT_PAUSE_MS - this.#parts.clock.nowMs()
+      const earlyMs = POOL_WAIT_PAUSE_MS - Math.abs(this.#parts.clock.nowMs() - askedMs)
       return this.#take(answer.value) + (answer.value.state === 'Running' ? earlyMs : 0)
     }
     if (answer.kind === 'Unknown') return this.#end('Unknown')

@@ -1,5 +1,6 @@
 import type { ModelPoolSpec } from '../../shared/crd/model-pool.ts'
 import { JOB_SECONDS_DEFAULT, POOL_STEP_PODS, POOL_WAIT_SECONDS_MIN } from '../limits.ts'
+import { hasYielding } from './pool-demand.ts'
 
 /** A pod that is neither ending nor ended. */
 export type ScalingPod = {
@@ -34,7 +35,7 @@ export type ScalingInput = {
     readonly startupSeconds: number
     /** uids of pods that are to make room for a job. */
     readonly yielding?: readonly string[] | undefined
-    /** Pods that may come beside what is kept for such jobs; absent: nothing is kept. */
+    /** Pods that may come beside what such jobs are to have; absent: nothing is. */
     readonly room?: number | undefined
   }
   readonly nowMs: number
@@ -88,24 +89,40 @@ function yieldingOf({ spec, pods, demand }: ScalingInput): ScalingPod[] {
 
 /**
  * While a Node is kept for a job, a pod that waits for room would be the first to have it. None
- * comes elsewhere before those that have nothing to do any more have gone.
+ * comes elsewhere while some of the pool are to go, or are about to end: it might come back there.
  */
 function mostPods({ spec, pods, demand }: ScalingInput, yielding: readonly ScalingPod[]): number {
   const { room } = demand
   if (room === undefined) return Infinity
   const done = yielding.filter(({ busySlots }) => busySlots === 0).length
   const staying = pods.filter(({ hasNoRoom }) => !hasNoRoom).length - done
-  return Math.max(spec.minReplicas, done > 0 ? staying : staying + room)
+  const more = hasYielding(demand) ? 0 : room
+  return Math.max(spec.minReplicas, staying + more)
 }
 
 type Yield = { readonly yielding: readonly ScalingPod[]; readonly most: number }
 
-/** Kubernetes ends pods without a Node first, then those that are not ready, also if they work. */
+/**
+ * Kubernetes ends pods without a Node first and then those that are not ready: so nothing else goes
+ * while such a pod has jobs, or has not had the time to become ready.
+ */
 function makeWay(input: ScalingInput, { yielding, most }: Yield): Scaling {
-  const { pods, current } = input
-  const going = [...pods.filter(({ hasNoRoom }) => hasNoRoom), ...yielding]
-  const isHeldUp = pods.some(({ ready, busySlots }) => !ready && busySlots > 0)
-  return { replicas: isHeldUp ? current : most, leaving: [...new Set(going.map(uidOf))] }
+  const { pods, current, nowMs } = input
+  const unplaced = pods.filter(({ hasNoRoom }) => hasNoRoom)
+  const freeMs = pods
+    .filter((pod) => !pod.ready && !pod.hasNoRoom && !yielding.includes(pod))
+    .map((pod) => freeFromMs(input, pod))
+  const isHeldUp = freeMs.some((ms) => ms > nowMs)
+  return {
+    replicas: isHeldUp ? Math.max(most, current - unplaced.length) : most,
+    leaving: [...unplaced, ...yielding].map(uidOf),
+    recheckAfterMs: nextMs(freeMs, nowMs),
+  }
+}
+
+/** Of the pods that are to go, those that Kubernetes is to end now: they lose least. */
+export function endingOf({ leaving, replicas }: Scaling, podCount: number): readonly string[] {
+  return leaving.slice(0, Math.max(0, podCount - replicas))
 }
 
 function uidOf({ uid }: ScalingPod): string {

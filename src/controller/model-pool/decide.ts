@@ -3,9 +3,10 @@ import type { ApplyDraft } from '../../platform/kube/types.ts'
 import { annotations, labels } from '../../shared/names.ts'
 import { covers } from '../covers.ts'
 import { POD_STUCK_MS, POOL_RECHECK_MS, RECHECK_MIN_MS } from '../limits.ts'
-import { autoscale, type Scaling, type ScalingInput } from './autoscale.ts'
+import { autoscale, endingOf, type Scaling, type ScalingInput } from './autoscale.ts'
 import { type PoolPlan, poolShape, type PoolShape } from './deployment.ts'
 import { hasNoRoom, isStopped } from './growth.ts'
+import { hasYielding } from './pool-demand.ts'
 import type { PoolAction, PoolDecision, PoolObserved } from './observed.ts'
 import type { PoolPod } from './pool-board.ts'
 import { LEAVING_COST, STAYING_COST } from './pool-pod.ts'
@@ -116,10 +117,12 @@ function hasShape(object: Deployment, { deployment }: PoolShape): boolean {
 }
 
 /** When all pods go there is no choice to be made, and nothing to be written for it. */
-function costActions({ pods }: PoolObserved, { leaving, replicas }: Scaling): PoolAction[] {
-  if (replicas === 0) return []
-  return pods.filter(isPresent).flatMap((pod): PoolAction[] => {
-    const goes = leaving.includes(pod.uid)
+function costActions({ pods }: PoolObserved, scaling: Scaling): PoolAction[] {
+  if (scaling.replicas === 0) return []
+  const present = pods.filter(isPresent)
+  const ending = endingOf(scaling, present.length)
+  return present.flatMap((pod): PoolAction[] => {
+    const goes = ending.includes(pod.uid)
     if (goes === pod.marked) return []
     return [{ kind: 'SetDeletionCost', pod, cost: goes ? LEAVING_COST : STAYING_COST }]
   })
@@ -131,11 +134,12 @@ function scaledEvent(observed: PoolObserved, before: number, after: number): Poo
   return { kind: 'RecordEvent', event: { type: 'Normal', reason, message } }
 }
 
-function causeOf({ pool, demand }: PoolObserved, isUp: boolean): string {
+function causeOf({ pool, demand, pods }: PoolObserved, isUp: boolean): string {
   const { replicas, minReplicas, maxReplicas, idleSeconds } = pool.spec
   if (isStopped(pool)) return `the annotation ${annotations.stop} is set`
   if (replicas !== undefined) return `spec.replicas is ${replicas}`
-  if (!isUp && demand.room !== undefined) return 'a job needs a Node of its own'
+  const hasGivenWay = demand.room !== undefined && (pods.some(hasNoRoom) || hasYielding(demand))
+  if (!isUp && hasGivenWay) return 'a job needs a Node of its own'
   if (!isUp) return `nothing to do for ${idleSeconds} s, or more than ${maxReplicas} pods`
   if (demand.waitingJobs === 0) return `spec.minReplicas is ${minReplicas}`
   return `${demand.waitingJobs} jobs wait`

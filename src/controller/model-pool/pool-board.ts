@@ -3,7 +3,7 @@ import type { Clock } from '../../shared/clock.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import type { ModelPool } from '../../shared/crd/model-pool.ts'
 import type { Occupant, PoolView } from '../../shared/domain/admission/input.ts'
-import { noResources, type Resources } from '../../shared/domain/admission/resources.ts'
+import type { Resources } from '../../shared/domain/admission/resources.ts'
 import { jobsNamespace } from '../../shared/names.ts'
 import type { PoolPodState } from '../../shared/wire/pool.ts'
 import { type Caches, indexKeys } from '../caches.ts'
@@ -11,7 +11,7 @@ import { POOL_STARTUP_SECONDS_DEFAULT } from '../limits.ts'
 import type { PoolKey } from './names.ts'
 import { hasPacks } from './pack-marks.ts'
 import { type PoolPodView, viewPoolPod } from './pool-pod.ts'
-import { baseModelsOf, podGpus, type PoolFacts, poolFacts } from './pool-models.ts'
+import { baseModelsOf, podAmounts, podGpus, type PoolFacts, poolFacts } from './pool-models.ts'
 import { type PodAttempt, SlotReservations, type SlotRequest } from './slot-reservations.ts'
 import { type FreeSlot, freeSlotsOf, type SlotJob, slotJobId, withoutJobs } from './slots.ts'
 import { hasNoRoom, isComing, loadingOf, slotsToCome, surplusOf } from './growth.ts'
@@ -203,8 +203,9 @@ export class PoolBoard {
       slotsToCome: toCome,
       growable: toCome > 0,
       growing: current.some(isComing),
+      serving: present.length > 0 || toCome > 0,
       surplus: surplusOf(pool, present),
-      podRequest: present[0]?.request ?? { ...noResources, gpus: podGpus(pool, facts) },
+      podRequest: { ...podAmounts(pool, facts), gpus: podGpus(pool, facts) },
     }
   }
 
@@ -257,7 +258,7 @@ export class PoolBoard {
     const { modelPools, models } = this.#options.caches
     const pool = modelPools.get(key)
     const modelOf = (name: string) => models.get(name)
-    return pool !== undefined && !hasPacks(packs, pool, { modelOf })
+    return pool !== undefined && packs !== undefined && !hasPacks(packs, pool, { modelOf })
   }
 
   /** Pods that were idle before this process began to look are so since it does. */

@@ -8,7 +8,7 @@ export type PoolDemand = {
   readonly expectedSeconds: number
   /** uids of its pods that are to go, for a job that needs their Node. */
   readonly yielding?: readonly string[] | undefined
-  /** Pods there is room for beside the Nodes that are kept for such jobs; absent: none is kept. */
+  /** Pods there is room for beside what such jobs are to have; absent: nothing is. */
   readonly room?: number | undefined
 }
 
@@ -19,6 +19,12 @@ export function wakeAfterMs(before: PoolDemand, now: PoolDemand): number | undef
   const isFirst = before.waitingJobs === 0 && now.waitingJobs > 0
   // Neither the first job that waits nor one that needs a Node is to wait for a timer.
   if (isFirst || String(now.yielding) !== String(before.yielding)) return 0
-  const isOther = now.waitingJobs > before.waitingJobs || now.room !== before.room
-  return isOther ? POOL_WAKE_MS : undefined
+  const isKeptAnew = (now.room === undefined) !== (before.room === undefined)
+  const hasOtherRoom = now.waitingJobs > 0 && now.room !== before.room
+  const hasMore = now.waitingJobs > before.waitingJobs
+  return isKeptAnew || hasOtherRoom || hasMore ? POOL_WAKE_MS : undefined
+}
+
+export function hasYielding({ yielding = [] }: Pick<PoolDemand, 'yielding'>): boolean {
+  return yielding.length > 0
 }

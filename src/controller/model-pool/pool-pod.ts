@@ -23,8 +23,8 @@ export type PoolPodView = {
   /** It was chosen to go when the pool shrinks next: its deletion cost is below all others. */
   readonly marked: boolean
   readonly request: Resources
-  /** Of the Models that it was made with. */
-  readonly packs: readonly string[]
+  /** Of the Models that it was made with; absent: nobody has written them down. */
+  readonly packs?: readonly string[] | undefined
   /** Why it does not run yet. */
   readonly waiting?: { readonly reason: string; readonly message: string } | undefined
 }
@@ -49,7 +49,7 @@ export const viewPoolPod = perObject((pod: Pod): PoolPodView | undefined => {
     deleting: metadata.deletionTimestamp !== undefined,
     marked: Number(metadata.annotations?.[annotations.podDeletionCost] ?? STAYING_COST) < 0,
     request: requestOfPod(spec),
-    packs: (metadata.annotations?.[annotations.packs] ?? '').split(' '),
+    packs: metadata.annotations?.[annotations.packs]?.split(' '),
     ...viewStatus(pod),
   }
 })

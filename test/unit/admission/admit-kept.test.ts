@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { admit } from '../../../src/shared/domain/admission/admit.ts'
-import type { Occupant, Turns } from '../../../src/shared/domain/admission/input.ts'
+import type { Occupant, RunningJob, Turns } from '../../../src/shared/domain/admission/input.ts'
 import {
   aCandidate,
   anInput,
@@ -57,9 +57,30 @@ describe('pods of pools go', () => {
     expect(leavingIn({ surplus: 1 })).toBeUndefined()
   })
 
-  it('for a pod that has been made and fits nowhere', () => {
+  it('for a pod that has been made and fits nowhere, once it has waited, and not for ever', () => {
     const place = { kind: 'Node', request: aRequest(2) } as const
-    expect(leavingIn({ jobs: [], running: [aRunning('made', { place })] })).toEqual(['a', 'b'])
+    const afterMs = (ms: number) =>
+      leavingIn({ jobs: [], running: [aRunning('made', { place, startMs: nowMs - ms })] })
+    expect(afterMs(59_999)).toBeUndefined()
+    expect(afterMs(60_000)).toEqual(['a', 'b'])
+    expect(afterMs(119_999)).toEqual(['a', 'b'])
+    expect(afterMs(120_000)).toBeUndefined()
+  })
+
+  it('for one of them at a time', () => {
+    const place = { kind: 'Node', request: aRequest(2) } as const
+    const running = ['x', 'y'].map((uid) => aRunning(uid, { place, startMs: nowMs - 60_000 }))
+    expect(leavingIn({ running })).toEqual(['a', 'b'])
+  })
+
+  it('for a job with a pool that will have no slot', () => {
+    const jobs = [
+      aCandidate('large', { gpus: 2, execution: 'Auto', pools: ['still'], createdMs: 0 }),
+    ]
+    const warm = aPool('warm', [], { surplus: 4 })
+    const still = aPool('still', [], { serving: false })
+    expect(leavingIn({ jobs, pools: [warm, still] })).toEqual(['a', 'b'])
+    expect(leavingIn({ jobs, pools: [warm, { ...still, serving: true }] })).toBeUndefined()
   })
 
   it('not where the end of a run makes room', () => {
@@ -73,10 +94,23 @@ describe('pods of pools go', () => {
     expect(leavingIn({ jobs: [large] })).toBeUndefined()
   })
 
-  it('where the fewest have to, counting what ends by itself', () => {
+  it('where the fewest have to', () => {
+    const occupants = [aPoolPod('a'), aPoolPod('b'), aPoolPod('c', { nodeName: 'two' })]
+    expect(leavingIn({ occupants })).toEqual(['c'])
+  })
+
+  it('rather where no run has to end', () => {
     const occupants = [aPoolPod('a'), aPoolPod('b'), aPoolPod('c', { nodeName: 'two' })]
     const running = [aRunning('x', { nodeName: 'two' })]
-    expect(leavingIn({ occupants, running })).toEqual(['c'])
+    expect(leavingIn({ occupants, running })).toEqual(['a', 'b'])
+    expect(leavingIn({ occupants, running, surplus: 1 })).toEqual(['c'])
+  })
+
+  it('not in vain', () => {
+    const occupants = [aPoolPod('a'), aPoolPod('b', { request: aRequest(2) })]
+    const running = [inPod('x', 'b', nowMs - 10)]
+    const nodes = [aNode('one', 3)]
+    expect(leavingIn({ occupants, running, nodes })).toEqual(['b'])
   })
 
   it('that have nothing to do, or had their newest job the longest ago', () => {
@@ -96,7 +130,7 @@ it('pods of pools that are to go get no more jobs', () => {
   const jobs = [aCandidate('large', { gpus: 2 }), aPooled('small', { pools: ['warm'] })]
   expect(startsOf(admit(anInput(cluster({ pools, jobs }))))).toEqual(['small in c'])
   const place = { kind: 'Node', request: aRequest(2) } as const
-  const running = [aRunning('made', { place })]
+  const running = [aRunning('made', { place, startMs: nowMs - 60_000 })]
   const later = admit(anInput(cluster({ pools, jobs: jobs.slice(1), running })))
   expect(startsOf(later)).toEqual(['small in c'])
 })
@@ -128,8 +162,24 @@ describe('pods of pools that are going', () => {
     const nodes = [aNode('one', 2), aNode('two', 2), aNode('three', 2)]
     const admission = admit(anInput(cluster({ occupants, nodes })))
     expect(startsOf(admission)).toEqual(['large on three'])
-    expect(admission.kept).toBeUndefined()
+    expect(admission.kept?.leaving).toEqual([])
   })
+})
+
+/** Beside a job that began to wait for its pod at `startMs`. */
+function gpusBeside(place: RunningJob['place'], startMs = nowMs) {
+  const kept = keptIn({ occupants: [], jobs: [], running: [aRunning('x', { place, startMs })] })
+  return kept?.elsewhere.map(({ gpus }) => gpus)
+}
+
+it('leaves the room of a job alone until its pod is bound, but not for ever', () => {
+  const request = aRequest(2)
+  const planned = { kind: 'Node', request, plannedName: 'two' } as const
+  expect(gpusBeside(planned)).toEqual([2, 0])
+  expect(gpusBeside(planned, nowMs - 60_000)).toBeUndefined()
+  expect(gpusBeside({ kind: 'Node', request, nodeName: 'two' })).toBeUndefined()
+  const { kept } = admit(anInput(cluster({ occupants: [] })))
+  expect(kept?.elsewhere.map(({ gpus }) => gpus)).toEqual([0, 2])
 })
 
 it('says what is free beside the Node that is kept', () => {
@@ -156,5 +206,14 @@ describe('a job that needs a Node is passed', () => {
 
   it('by nobody whose pod stays', () => {
     expect(passedMs(0)).toBeUndefined()
+  })
+
+  it('by pods that have nothing to do, and the plan is made anew when it has waited', () => {
+    const { turns, recheckAtMs } = admit(anInput(cluster({ turns: new Map() })))
+    expect(turns.get('large')?.passedMs).toBe(nowMs)
+    expect(recheckAtMs).toBe(nowMs + 60_000)
+    const running = ['a', 'c'].map((pod) => inPod(`in-${pod}`, pod, nowMs - 10))
+    const busy = admit(anInput(cluster({ running, turns: new Map() })))
+    expect(busy.turns.get('large')?.passedMs).toBeUndefined()
   })
 })

@@ -151,7 +151,8 @@ describe('admission, whatever the input', () => {
   })
 
   it('starts nothing more when it is asked again', () => {
-    always((input) => {
+    always((given) => {
+      const input = bound(given)
       const again = admit(applied(input, admit(input)))
       expect(again.starts).toEqual([])
     })

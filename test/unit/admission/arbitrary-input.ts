@@ -51,6 +51,7 @@ function poolNamed(name: string): fc.Arbitrary<PoolView> {
     loading: fc.array(model, { maxLength: 2 }),
     growable: fc.boolean(),
     growing: fc.boolean(),
+    serving: fc.boolean(),
     surplus: fc.nat(2),
   })
 }
@@ -58,7 +59,15 @@ function poolNamed(name: string): fc.Arbitrary<PoolView> {
 const nodeName = small(5).map((index) => `node-${index}`)
 
 const occupants: fc.Arbitrary<Occupant[]> = fc
-  .array(fc.record({ nodeName: maybe(nodeName), request }), { maxLength: 3 })
+  .array(
+    fc.record({
+      nodeName: maybe(nodeName),
+      request,
+      pool: maybe(fc.constantFrom(...poolNames)),
+      going: fc.boolean(),
+    }),
+    { maxLength: 3 },
+  )
   .map((all) => all.map((pod, index) => ({ ...pod, uid: `pod-${index}` })))
 
 const runningPlace: fc.Arbitrary<RunningJob['place']> = fc.oneof(

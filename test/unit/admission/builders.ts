@@ -86,6 +86,7 @@ export function aPool(
     loading: [],
     growable: false,
     growing: false,
+    serving: true,
     surplus: 0,
     ...over,
   }

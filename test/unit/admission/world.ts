@@ -52,7 +52,7 @@ export class World {
     { leftMs = 0, bindMs = 0, scheduler = 'AsAsked' }: WorldOptions = {},
   ) {
     this.#options = { leftMs, bindMs, scheduler }
-    this.#input = { ...input, queue: input.queue.clone() }
+    this.#input = withoutGone({ ...input, queue: input.queue.clone() })
     this.#arrivals = arrivals.toSorted((left, right) => left.atMs - right.atMs)
     this.#runMs = new Map(arrivals.map(({ job, runMs }) => [job.uid, runMs]))
     this.#runs = input.running.map((job) => {
@@ -104,7 +104,8 @@ export class World {
       })
       return { ...pool, slots: [...pool.slots, ...freed] }
     })
-    this.#input = { ...this.#input, use, pools, running: this.#runs.map(({ job }) => job) }
+    const running = this.#runs.map(({ job }) => job)
+    this.#input = withoutGone({ ...this.#input, use, pools, running })
   }
 
   #plan(): void {
@@ -167,4 +168,11 @@ export class World {
     })
     return all.toSorted((left, right) => right.free.gpus - left.free.gpus)
   }
+}
+
+/** Pods that are going end with their last job. */
+function withoutGone(input: AdmissionInput): AdmissionInput {
+  const busy = input.running.map(({ place }) => (place.kind === 'Slot' ? place.pod : undefined))
+  const occupants = input.occupants.filter(({ uid, going }) => going !== true || busy.includes(uid))
+  return { ...input, occupants }
 }

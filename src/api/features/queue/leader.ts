@@ -102,9 +102,12 @@ async function askUnlessPaused<T>(parts: Parts, question: Question<T>): Promise<
     onError(error)
     return { outcome: 'Silent' }
   })
-  if (['Answered', 'Absent', 'Busy'].includes(answer.outcome)) return answer
-  pausedUntilMs.set(question.path, clock.nowMs() + limits.pauseMs)
+  if (['Answered', 'Absent'].includes(answer.outcome)) return answer
+  // It says Busy, too, when it does not lead any more.
   address.forget()
+  if (answer.outcome !== 'Busy') {
+    pausedUntilMs.set(question.path, clock.nowMs() + limits.pauseMs)
+  }
   return answer
 }
 

@@ -1,7 +1,7 @@
-import { entitledMs, nextTurns } from './clocks.ts'
+import { entitledMs, nextEntitledMs, nextTurns } from './clocks.ts'
 import type { KeptRoom } from './node-room.ts'
 import type { AdmissionInput, Place, Turns } from './input.ts'
-import { type Cursors, type First, type LineCursor, openCursors } from './line-cursor.ts'
+import { type Cursors, type First, firstOf, type LineCursor, openCursors } from './line-cursor.ts'
 import { ownerKey } from './owner.ts'
 import { type Candidate, compareJobs } from './queue.ts'
 import {
@@ -24,9 +24,9 @@ export type Admission = {
   readonly waiting: ReadonlyMap<string, WaitReason>
   /** For the next plan. */
   readonly turns: Turns
-  /** Absent while no Node is kept for a job. */
+  /** Absent while every job that has a Node is bound to it, and no Node is kept for one. */
   readonly kept?: KeptRoom | undefined
-  /** When time alone may start something: a job stops waiting for its pool to grow. */
+  /** When time alone may change something: a job stops waiting for its pool, or is entitled. */
   readonly recheckAtMs?: number | undefined
 }
 
@@ -126,9 +126,18 @@ class Plan {
       const [first] = cursor.firsts
       if (first !== undefined) waiting.set(first.job.uid, this.#reasonOf(first.job))
     }
-    const recheckAtMs = this.#recheckAtMs === Infinity ? undefined : this.#recheckAtMs
-    const kept = this.#rooms.nodes.kept()
-    return { starts: this.#starts, waiting, turns: this.#nextTurns(), kept, recheckAtMs }
+    for (const job of this.#stuck.values()) this.#noteIdlePools(job)
+    const turns = this.#nextTurns()
+    const entitledAtMs = nextEntitledMs(this.#input, turns, (job) => this.#needsNode(job))
+    const atMs = Math.min(this.#recheckAtMs, entitledAtMs)
+    const recheckAtMs = atMs === Infinity ? undefined : atMs
+    return { starts: this.#starts, waiting, turns, kept: this.#rooms.nodes.kept(), recheckAtMs }
+  }
+
+  /** Nobody takes what an idle pool has, and still it is not there for a job that needs it. */
+  #noteIdlePools(job: Candidate): void {
+    if (!this.#needsNode(job) || !this.#rooms.nodes.isHeldByIdle(job.request)) return
+    this.#passed.add(job.uid)
   }
 
   /** Starts one job of this owner, if there is one that can. */
@@ -228,7 +237,7 @@ class Plan {
     const { nodes, slots, tally } = this.#rooms
     const startMs = this.#input.nowMs
     if (place.kind === 'Quota') return tally.countWaiting(job)
-    if (place.kind === 'Node') nodes.take(place.nodeName, { ...job, startMs })
+    if (place.kind === 'Node') nodes.promise(place.nodeName, { ...job, startMs })
     else slots.take(place)
     const gpus = place.kind === 'Node' ? job.request.gpus : slots.gpusPerSlot(place.pool)
     tally.count({ ...job, gpus, startMs })
@@ -243,9 +252,9 @@ class Plan {
     return slots.poolsOf(job).some(({ name }) => name === place.pool)
   }
 
-  /** No pool serves it. */
+  /** No slot will come for it. */
   #needsNode(job: Candidate): boolean {
-    return this.#rooms.slots.poolsOf(job).length === 0
+    return !this.#rooms.slots.poolsOf(job).some(({ serving }) => serving)
   }
 
   /** One Node at a time; the job's place under the caps is kept for it as well. */
@@ -290,9 +299,4 @@ class Plan {
     const passed = this.#passed
     return nextTurns(this.#input, { placed, first, ready, passed })
   }
-}
-
-function firstOf(all: Iterable<First>): Candidate[] {
-  const [first] = all
-  return first === undefined ? [] : [first.job]
 }

@@ -43,3 +43,19 @@ export function entitledMs(
   const waitMs = execution === 'Dedicated' ? patienceMs : affinityWaitMs
   return Math.min(firstMs + overdueMs, passedMs + waitMs)
 }
+
+/** When the next of these jobs that were passed will go before all turns; Infinity: none will. */
+export function nextEntitledMs(
+  input: Pick<AdmissionInput, 'nowMs' | 'queue' | 'settings'>,
+  turns: Turns,
+  counts: (job: Candidate) => boolean,
+): number {
+  const moments = [...turns].flatMap(([uid, turn]) => {
+    const job = input.queue.get(uid)
+    if (job === undefined || turn.passedMs === undefined || !counts(job)) return []
+    return entitledMs(input, job, turn)
+  })
+  return moments
+    .filter((ms) => ms > input.nowMs)
+    .reduce((least, ms) => Math.min(least, ms), Infinity)
+}

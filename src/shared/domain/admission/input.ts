@@ -54,6 +54,8 @@ export type PoolView = {
   readonly growable: boolean
   /** It has pods on their way to Nodes that have room for them. */
   readonly growing: boolean
+  /** It has pods, or may get some: jobs that it has the models for will get a slot. */
+  readonly serving: boolean
   /** How many of its pods may go for a job that needs their Node. */
   readonly surplus: number
 }

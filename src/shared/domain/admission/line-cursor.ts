@@ -41,6 +41,12 @@ export class LineCursor {
   }
 }
 
+/** The job of the first, if there is one. */
+export function firstOf(all: Iterable<First>): Candidate[] {
+  const [first] = all
+  return first === undefined ? [] : [first.job]
+}
+
 /** By owner. */
 export type Cursors = ReadonlyMap<string, LineCursor>
 

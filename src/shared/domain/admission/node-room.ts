@@ -1,4 +1,3 @@
-import type { AdmissionInput, RunningJob } from './input.ts'
 import { type AdmissionNode, bestNode, fitsSomeNode } from './nodes.ts'
 import {
   addResources,
@@ -9,7 +8,7 @@ import {
 } from './resources.ts'
 
 /** What has room on a Node. */
-type Tenant = {
+export type Tenant = {
   readonly uid: string
   readonly request: Resources
   /** The start of what must end before it does; absent: it stays. */
@@ -19,16 +18,11 @@ type Tenant = {
   readonly busySinceMs?: number | undefined
 }
 type Run = Tenant & { readonly startMs: number }
-type Pod = Tenant & {
-  readonly nodeName?: string | undefined
-  readonly plannedName?: string | undefined
-}
-
-/** What is to be done, and left alone, for the jobs for which a Node is kept. */
+/** What pools are to do, and to leave alone, for jobs whose pods have no Node yet. */
 export type KeptRoom = {
-  /** uids of the pods of pools that are to go, and of those that are going there already. */
+  /** uids of the pods that are to go, and of those that are going there already. */
   readonly leaving: readonly string[]
-  /** What is free on each other Node. */
+  /** What is free on each Node beside what was promised, but for Nodes that are kept. */
   readonly elsewhere: readonly Resources[]
 }
 
@@ -48,15 +42,17 @@ export class NodeRoom {
   readonly #lent = new Map<string, Tenant[]>()
   readonly #lentOn = new Map<string, string>()
   /** How many pods each pool may give up. */
-  readonly #surplus: Map<string, number>
+  readonly #surplus: ReadonlyMap<string, number>
   readonly #leaving: string[] = []
   #isKept = false
+  #hasCleared = false
   readonly #unfit = new Set<string>()
   readonly #holdable = new Map<string, boolean>()
+  readonly #heldByIdle = new Map<string, boolean>()
 
   constructor(nodes: readonly AdmissionNode[], surplus: ReadonlyMap<string, number>) {
     this.#nodes = nodes
-    this.#surplus = new Map(surplus)
+    this.#surplus = surplus
     const usable = nodes.filter((node) => node.usable)
     this.#free = new Map(usable.map((node) => [node.name, node.allocatable]))
     this.#capacity = new Map(this.#free)
@@ -89,18 +85,26 @@ export class NodeRoom {
     }
   }
 
+  /** The same for the pod of a job that is yet to be bound: no pod of a pool is to come before it. */
+  promise(name: string, tenant: Tenant): void {
+    this.take(name, tenant)
+    this.#isKept = true
+  }
+
   /**
    * Nothing more starts in this plan on the Node where it will fit soonest. `mayClear`: where no
-   * end of a run makes room for it, pods of pools may be asked to go. False: there is no such Node.
+   * end of a run makes room for it, pods of pools may be asked to go, once in a plan. False: there
+   * is no such Node.
    */
   keepFor(request: Resources, { mayClear }: { readonly mayClear: boolean }): boolean {
-    const chosen = this.#soonest(request) ?? (mayClear ? this.#clearing(request) : undefined)
+    const maySearch = mayClear && !this.#hasCleared
+    const chosen = this.#soonest(request) ?? (maySearch ? this.#clearing(request) : undefined)
     if (chosen === undefined) return false
     this.#isKept = true
+    this.#hasCleared ||= chosen.pods.length > 0
     this.#free.delete(chosen.name)
     const going = this.#runsOn(chosen.name).filter(({ pool }) => pool !== undefined)
     this.#leaving.push(...[...going, ...chosen.pods].map(({ uid }) => uid))
-    for (const pod of chosen.pods) this.#surplus.set(poolOf(pod), this.#surplusOf(pod) - 1)
     return true
   }
 
@@ -127,6 +131,22 @@ export class NodeRoom {
   couldHoldWithout(podUid: string, request: Resources): boolean {
     const name = this.#lentOn.get(podUid)
     return name !== undefined && this.couldHold(name, request)
+  }
+
+  /** Whether only pods of pools that have nothing to do keep it from fitting somewhere. */
+  isHeldByIdle(request: Resources): boolean {
+    const key = keyOf(request)
+    const known = this.#heldByIdle.get(key)
+    const isHeld = known ?? [...this.#free.keys()].some((name) => this.#hasIdle(name, request))
+    this.#heldByIdle.set(key, isHeld)
+    return isHeld
+  }
+
+  #hasIdle(name: string, request: Resources): boolean {
+    if (!this.couldHold(name, request)) return false
+    const idle = this.#mayGo(name).filter(({ busySinceMs }) => busySinceMs === undefined)
+    const free = this.#free.get(name) ?? noResources
+    return fitsInto(request, idle.map((pod) => pod.request).reduce(addResources, free))
   }
 
   /**
@@ -160,30 +180,40 @@ export class NodeRoom {
     return undefined
   }
 
-  /** The Node where the fewest pods of pools have to go for it, given that no run lasts for ever. */
+  /** The Node where it fits without the end of a run, and the fewest pods of pools have to go. */
   #clearing(request: Resources): Choice | undefined {
-    const all = [...this.#free.keys()].flatMap((name) => {
-      const pods = this.#inTheWay(name, request)
-      return pods === undefined ? [] : { name, pods }
+    const all = [...this.#free].flatMap(([name, free]) => {
+      if (!this.couldHold(name, request)) return []
+      const pods = this.#inTheWay(name, { request, free })
+      if (pods !== undefined) return { name, pods, runs: 0 }
+      const runs = this.#runsOn(name)
+      const later = runs.reduce((sum, run) => addResources(sum, run.request), free)
+      const fewer = this.#inTheWay(name, { request, free: later })
+      return fewer === undefined ? [] : { name, pods: fewer, runs: 1 }
     })
     all.sort((left, right) => {
-      const byPods = left.pods.length - right.pods.length
-      return byPods || (left.name < right.name ? -1 : 1)
+      const byNumbers = left.runs - right.runs || left.pods.length - right.pods.length
+      return byNumbers || (left.name < right.name ? -1 : 1)
     })
     return all[0]
   }
 
-  /** Undefined where it would not fit even without them. */
-  #inTheWay(name: string, request: Resources): readonly Tenant[] | undefined {
-    const before = this.#free.get(name) ?? noResources
-    let free = this.#runsOn(name).reduce((sum, run) => addResources(sum, run.request), before)
+  /** Pods without which it fits, none of them in vain; undefined where it would not even so. */
+  #inTheWay(name: string, { request, free }: Wish): readonly Tenant[] | undefined {
+    let room = free
     const pods: Tenant[] = []
     for (const pod of this.#mayGo(name)) {
-      if (fitsInto(request, free)) return pods
-      free = addResources(free, pod.request)
+      if (fitsInto(request, room)) break
+      room = addResources(room, pod.request)
       pods.push(pod)
     }
-    return fitsInto(request, free) ? pods : undefined
+    if (!fitsInto(request, room)) return undefined
+    return pods.filter((pod) => {
+      const without = subtractResources(room, pod.request)
+      if (!fitsInto(request, without)) return true
+      room = without
+      return false
+    })
   }
 
   /** Of each pool no more than it may give up. */
@@ -204,6 +234,7 @@ export class NodeRoom {
   }
 }
 
+type Wish = { readonly request: Resources; readonly free: Resources }
 type Choice = {
   readonly name: string
   /** Pods of pools that have to go there. */
@@ -214,59 +245,17 @@ function poolOf({ pool = '' }: Tenant): string {
   return pool
 }
 
-/**
- * Bound pods first, then those the scheduler has yet to bind, as it probably will. One of a job
- * that fits nowhere keeps the Node for itself where it will fit soonest: starting more there would
- * only make two pods wait.
- */
-export function openNodeRoom({ nodes, occupants, pools, running }: AdmissionInput): NodeRoom {
-  const room = new NodeRoom(nodes, new Map(pools.map(({ name, surplus }) => [name, surplus])))
-  const busySince = newestJobs(running)
-  const pods: Pod[] = occupants.map((occupant) => {
-    const busySinceMs = busySince.get(occupant.uid)
-    const startMs = occupant.going === true ? (busySinceMs ?? 0) : undefined
-    return { ...occupant, busySinceMs, startMs }
-  })
-  for (const { uid, startMs, place } of running) {
-    if (place.kind === 'Node') pods.push({ uid, startMs, ...place })
-  }
-  for (const pod of pods.toSorted(comparePods)) {
-    const name = pod.nodeName ?? room.find(pod.request, pod.plannedName)
-    if (name !== undefined) room.take(name, pod)
-    else if (pod.pool === undefined) room.keepFor(pod.request, { mayClear: true })
-  }
-  return room
-}
-
-/** The start of the newest job in each pod of a pool. */
-function newestJobs(running: readonly RunningJob[]): ReadonlyMap<string, number> {
-  const newest = new Map<string, number>()
-  for (const { startMs, place } of running) {
-    if (place.kind !== 'Slot') continue
-    newest.set(place.pod, Math.max(startMs, newest.get(place.pod) ?? -Infinity))
-  }
-  return newest
-}
-
 function addTo<T>(lists: Map<string, T[]>, key: string, one: T): void {
   const list = lists.get(key)
   if (list === undefined) lists.set(key, [one])
   else list.push(one)
 }
 
-/** The largest first, so that few go; of those the ones that have nothing to do. */
+/** Those that have nothing to do first; of those the largest, so that few go. */
 function compareLent(left: Tenant, right: Tenant): number {
-  const byGpus = right.request.gpus - left.request.gpus
   const byWork = (left.busySinceMs ?? 0) - (right.busySinceMs ?? 0)
-  return byGpus || byWork || (left.uid < right.uid ? -1 : 1)
-}
-
-function comparePods(left: Pod, right: Pod): number {
-  const leftBound = left.nodeName === undefined ? 1 : 0
-  const rightBound = right.nodeName === undefined ? 1 : 0
-  if (leftBound !== rightBound) return leftBound - rightBound
-  if (left.request.gpus !== right.request.gpus) return right.request.gpus - left.request.gpus
-  return left.uid < right.uid ? -1 : 1
+  const byGpus = right.request.gpus - left.request.gpus
+  return byWork || byGpus || (left.uid < right.uid ? -1 : 1)
 }
 
 function keyOf({ gpus, cpuMillis, memoryBytes }: Resources): string {

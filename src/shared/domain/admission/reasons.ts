@@ -1,5 +1,6 @@
 import type { AdmissionInput } from './input.ts'
-import { type NodeRoom, openNodeRoom } from './node-room.ts'
+import type { NodeRoom } from './node-room.ts'
+import { openNodeRoom } from './open-node-room.ts'
 import type { Candidate } from './queue.ts'
 import { SlotRoom } from './slot-room.ts'
 import { openTally, type Tally } from './tally.ts'

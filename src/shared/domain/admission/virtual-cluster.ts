@@ -1,5 +1,5 @@
 import { admitFrom, type Start } from './admit.ts'
-import type { AdmissionInput, FreeSlot, Place, PoolView, RunningJob } from './input.ts'
+import type { AdmissionInput, FreeSlot, Occupant, Place, PoolView, RunningJob } from './input.ts'
 import { type Cursors, openCursors } from './line-cursor.ts'
 import type { Candidate } from './queue.ts'
 import { addUses } from './use.ts'
@@ -42,7 +42,8 @@ export class VirtualCluster {
     comingSlots: readonly ComingSlot[] = [],
   ) {
     this.#durations = durations
-    this.#input = input
+    // What is going and has nothing to do is as good as gone.
+    this.#input = { ...input, occupants: withoutGone(input.occupants, input.running) }
     this.#cursors = openCursors(input.queue)
     this.#coming = comingSlots
     this.#runs = input.running.map((job) => {
@@ -111,7 +112,9 @@ export class VirtualCluster {
       return place.kind === 'Slot' ? [{ pool: place.pool, pod: place.pod, model }] : []
     })
     const pools = slots.reduce(withSlot, this.#input.pools)
-    this.#input = { ...this.#input, use, pools, running: this.#runs.map(({ job }) => job) }
+    const running = this.#runs.map(({ job }) => job)
+    const occupants = withoutGone(this.#input.occupants, running)
+    this.#input = { ...this.#input, use, pools, occupants, running }
   }
 
   #openSlots(): void {
@@ -120,6 +123,15 @@ export class VirtualCluster {
     this.#coming = this.#coming.filter(({ atMs }) => atMs > nowMs)
     this.#input = { ...this.#input, pools: opened.reduce(withSlot, pools) }
   }
+}
+
+/** A pod that is going has gone when no job is in it any more. */
+function withoutGone(
+  occupants: readonly Occupant[],
+  running: readonly RunningJob[],
+): readonly Occupant[] {
+  const busy = new Set(running.flatMap(({ place }) => (place.kind === 'Slot' ? place.pod : [])))
+  return occupants.filter(({ uid, going }) => going !== true || busy.has(uid))
 }
 
 type Slot = FreeSlot & { readonly pool: string }

@@ -168,7 +168,7 @@ const kept = (yielding: readonly string[], room = 0) => ({ ...waiting(9, 60), yi
 
 describe('while a Node is kept for a job', () => {
   const unplaced = (uid: string) => starting(uid, { hasNoRoom: true })
-  type Row = readonly [string, Options, Pick<Scaling, 'replicas' | 'leaving'>]
+  type Row = readonly [string, Options, Omit<Scaling, 'recheckAfterMs'> & Partial<Scaling>]
   const rows: readonly Row[] = [
     ['no pod is added', { demand: kept([]), pods: [busy('a')] }, { replicas: 1, leaving: [] }],
     [
@@ -207,8 +207,13 @@ describe('while a Node is kept for a job', () => {
       { replicas: 1, leaving: ['a'] },
     ],
     [
-      'others come where there is room',
+      'none comes before those that end have gone',
       { demand: kept(['a'], 1), pods: [busy('b')], spec: { maxReplicas: 2 } },
+      { replicas: 1, leaving: [] },
+    ],
+    [
+      'others come where there is room',
+      { demand: kept([], 1), pods: [busy('b')], spec: { maxReplicas: 2 } },
       { replicas: 2, leaving: [] },
     ],
     [
@@ -225,6 +230,21 @@ describe('while a Node is kept for a job', () => {
       'a number that somebody set stays',
       { demand: kept(['a']), pods: [idle('a'), busy('b')], spec: { replicas: 2 } },
       { replicas: 2, leaving: [] },
+    ],
+    [
+      'Kubernetes is not to end one that is becoming ready',
+      { demand: kept(['a']), pods: [idle('a'), starting('b')] },
+      { replicas: 2, leaving: ['a'], recheckAfterMs: 55_000 },
+    ],
+    [
+      'Kubernetes may end one that never becomes ready',
+      { demand: kept(['a']), pods: [idle('a'), starting('b', { createdMs: nowMs - 60_000 })] },
+      { replicas: 1, leaving: ['a'] },
+    ],
+    [
+      'what waits for room goes even then',
+      { demand: kept([]), pods: [starting('a'), unplaced('b')] },
+      { replicas: 1, leaving: ['b'] },
     ],
     [
       'Kubernetes is not to end one that works and is not ready',

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { noResources } from '../../../../src/shared/domain/admission/resources.ts'
 import { aPool, aPoolPod } from '../board-scene.ts'
 import { aCondition, at } from '../builders.ts'
 import { aKubeNode } from '../kube-builders.ts'
@@ -25,7 +24,8 @@ describe('a pool as admission sees it', () => {
         growable: true,
         growing: true,
         surplus: 1,
-        podRequest: noResources,
+        podRequest: { gpus: 1, cpuMillis: 4000, memoryBytes: 2 ** 33 },
+        serving: true,
       },
     ])
   })
@@ -59,6 +59,11 @@ describe('a pool as admission sees it', () => {
     [
       'without such GPUs',
       { ...aPool({ maxReplicas: 2 }), status: reason('False/NoMatchingGpu') },
+      false,
+    ],
+    [
+      'on which nobody can work',
+      { ...aPool({ maxReplicas: 2 }), status: reason('False/Invalid') },
       false,
     ],
   ])('may get more pods: one %s', (_what, pool, expected) => {

@@ -278,7 +278,7 @@ describe('demand', () => {
 
   it('wakes a pool when pods of it are to go, and when they need not any more', () => {
     const { board, woken } = sceneOf()
-    const kept = { waitingJobs: 0, expectedSeconds: 0, room: 1 }
+    const kept = { waitingJobs: 1, expectedSeconds: 0, room: 1 }
     board.setDemand(new Map([[key, { ...kept, yielding: [uid] }]]))
     board.setDemand(new Map([[key, { ...kept, yielding: [uid] }]]))
     board.setDemand(new Map([[key, { ...kept, yielding: [uid], room: 0 }]]))
