@@ -8,7 +8,7 @@ import type { RestSession } from '../support/rest-session.ts'
  * The promise: kill -9 of any process while jobs run loses nothing and does nothing twice.
  * Each victim dies while jobs are on their way and is started again.
  */
-const jobCount = longTests ? 20 : 6
+const jobCount = longTests ? 20 : 3
 const victims = ['api', 'controller', 'nodeAgent', 'redis'] as const
 
 let atelier: TestAtelier

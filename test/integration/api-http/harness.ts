@@ -26,23 +26,11 @@ import { eventually } from '../../support/eventually.ts'
 import { testEnvironment } from '../../support/environment.ts'
 import { readDatabase } from '../../support/remains.ts'
 import { canaryPassword, refuseCanaries } from '../../support/canary.ts'
+import { type Person, settle } from './settlers.ts'
 import { createSurroundings, type Surroundings } from './surroundings.ts'
 
+export { type Person, roleOf } from './settlers.ts'
 export const publicUrl = 'http://api.test'
-
-/** Who the demo accounts are. `mina` and `noor` are colleagues; `sam` works elsewhere. */
-const people = {
-  root: { role: 'super_admin', department: 'quality' },
-  lead: { role: 'department_admin', department: 'quality' },
-  mina: { role: 'department_member', department: 'quality' },
-  noor: { role: 'department_member', department: 'quality' },
-  sam: { role: 'department_member', department: 'research' },
-  poor: { role: 'department_member', department: 'research' },
-  gast: { role: 'guest', department: 'quality' },
-} as const
-export type Person = keyof typeof people
-const everybody: readonly Person[] = ['root', 'lead', 'mina', 'noor', 'sam', 'poor', 'gast']
-export const roleOf = (person: Person) => people[person].role
 
 export type TestApi = {
   readonly api: PublicApi
@@ -141,7 +129,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const metrics = createApiMetrics(registry)
   const api = await openPublicApi({ ...shared, core, metrics })
   const emailOf = (person: Person): string => `${person}@${name}.example`
-  await api.loadDemoAccounts(await writeDemoAccounts(folder, { surroundings, emailOf }))
+  await settle(core, { surroundings, emailOf })
   await core.start(api.leaderTasks)
   await eventually(() => {
     if (core.models.get(surroundings.model) === undefined) throw new Error('no model yet')
@@ -260,40 +248,5 @@ export async function writeApiKubeconfig(admin: KubeClient, folder: string): Pro
     users: [{ name: 'api', user: { token } }],
   }
   await writeFile(file, stringify(kubeconfig))
-  return file
-}
-
-type DemoFacts = {
-  readonly surroundings: Surroundings
-  readonly emailOf: (person: Person) => string
-}
-
-async function writeDemoAccounts(
-  folder: string,
-  { surroundings, emailOf }: DemoFacts,
-): Promise<string> {
-  const users = everybody.map((person) => {
-    const { role, department } = people[person]
-    const name = person === 'mina' ? 'Mina Moon' : person
-    return {
-      email: emailOf(person),
-      password: canaryPassword,
-      name,
-      role,
-      department: surroundings[department],
-    }
-  })
-  const credits = users
-    .filter(({ name }) => name !== 'poor')
-    .map(({ email, department }) => ({
-      account: { department, user: email },
-      credits: '100000',
-    }))
-  const departments = [surroundings.quality, surroundings.research].map((department) => ({
-    name: department,
-    displayName: `Department ${department}`,
-  }))
-  const file = join(folder, 'demo-accounts.json')
-  await writeFile(file, JSON.stringify({ departments, users, credits }))
   return file
 }

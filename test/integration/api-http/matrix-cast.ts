@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { newApiKeyText } from '../../../src/api/features/api-keys/key-text.ts'
 import { createApiKeyStore } from '../../../src/api/features/api-keys/store.ts'
-import { createPasswords } from '../../../src/api/features/sessions/passwords.ts'
 import { newRefreshToken } from '../../../src/api/features/sessions/refresh-tokens.ts'
 import { createSessionStore, type SessionRow } from '../../../src/api/features/sessions/store.ts'
 import { emailIdentity } from '../../../src/api/features/users/identities.ts'
@@ -15,6 +14,7 @@ import {
   type Role,
 } from '../../../src/shared/domain/permissions.ts'
 import { canaryPassword } from '../../support/canary.ts'
+import { hashCheaply } from '../../support/cheap-hash.ts'
 import { publicUrl, type TestApi } from './harness.ts'
 import type { Place, Relation } from './matrix-rules.ts'
 
@@ -100,7 +100,7 @@ async function openTools(api: TestApi) {
   const { people, accounts, database } = api.core
   const sessions = createSessionStore(database)
   const keys = createApiKeyStore(database)
-  const passwordHash = await createPasswords(randomBytes).hash(canaryPassword)
+  const passwordHash = hashCheaply(canaryPassword)
   const createPerson: Cast['createPerson'] = async (role, department) => {
     const email = `${role}-${randomBytes(6).toString('hex')}@matrix.example`
     const draft = { email, name: 'Mori Matrix', language: 'en', role, department } as const

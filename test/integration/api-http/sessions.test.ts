@@ -28,7 +28,7 @@ describe('signing in', () => {
       refreshToken: expect.stringMatching(/^atr_[0-9a-z]{26}_[\w-]{43}_[0-9a-f]{32}$/),
       refreshExpiresTime: expect.any(String),
       user: {
-        id: expect.stringMatching(/^u-[0-9a-f]{24}$/),
+        id: expect.stringMatching(/^u-[0-9a-z]{26}$/),
         email: api.emailOf('mina'),
         name: 'Mina Moon',
         language: 'en',

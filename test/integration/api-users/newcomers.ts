@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { LightMyRequestResponse } from 'fastify'
 import { z } from 'zod'
-import { createPasswords } from '../../../src/api/features/sessions/passwords.ts'
 import { emailIdentity } from '../../../src/api/features/users/identities.ts'
 import type { UserRow } from '../../../src/api/features/users/store.ts'
 import type { Permission, Role } from '../../../src/shared/domain/permissions.ts'
@@ -9,6 +8,7 @@ import { type AuditEntryView, auditLogPage } from '../../../src/shared/wire/audi
 import { newApiKeyView } from '../../../src/shared/wire/api-keys.ts'
 import type { Call, Person, TestApi } from '../api-http/harness.ts'
 import { otherCanaryPassword } from '../../support/canary.ts'
+import { hashCheaply } from '../../support/cheap-hash.ts'
 
 export const password = otherCanaryPassword
 
@@ -41,7 +41,7 @@ export type Wish = { readonly method?: Call['method']; readonly body?: unknown }
 export type Noted = Pick<AuditEntryView, 'action' | 'before' | 'after'> & { readonly by: string }
 
 export async function openNewcomers(test: TestApi): Promise<Newcomers> {
-  const passwordHash = await createPasswords(randomBytes).hash(password)
+  const passwordHash = hashCheaply(password)
   const { directory } = test.core.people
   const auditOf: Newcomers['auditOf'] = async ({ _id }) => {
     const response = await test.call({ url: `/v1/audit-log?target=${_id}&limit=100`, as: 'root' })

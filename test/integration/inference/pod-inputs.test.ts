@@ -146,7 +146,7 @@ describe('a job pod with inputs', { timeout: 60_000 }, () => {
   })
 
   test('shows previews of the picture that is being made', async () => {
-    const parameters = { ...work.parameters, steps: 100, batchCount: 4 }
+    const parameters = { ...work.parameters, steps: 100 }
     const { api } = await runPod({ work: { ...work, parameters }, inputs: [image, maskInput] })
     const previews = api.progress.flatMap(({ preview }) => preview ?? [])
     expect(previews.length).toBeGreaterThan(0)

@@ -31,6 +31,8 @@ const request: GenerateRequest = {
   loras: [],
   model: { name: 'demo' },
 }
+/** Where only the number of steps counts. */
+const small = { width: 32, height: 32 }
 const patient = { graceMs: 60_000 }
 
 /** Grey steps with a white square in the middle of the mask. */
@@ -195,10 +197,9 @@ describe('a runner', { timeout: 60_000 }, () => {
     ['inputs[0]', [inputs[0], inputs[0], inputs[1]]],
     ['inputs[1]', [inputs[0], { ...inputs[1], bytes: Uint8Array.of(1, 2, 3) }]],
   ])('names %s when the inputs of an Inpaint job are wrong', async (field, wrong) => {
-    const runner = await openRunner()
-    const error = await generate(runner, { task: 'Inpaint', inputs: wrong }).catch(identity)
+    const error = await generate(common, { task: 'Inpaint', inputs: wrong }).catch(identity)
     expect(error).toMatchObject({ code: 'request.invalid', fields: [{ path: field }] })
-    expect((await generate(runner)).outcome).toBe('Completed')
+    expect((await generate(common)).outcome).toBe('Completed')
   })
 
   test('ends a job early after a cancel', async () => {
@@ -231,13 +232,13 @@ describe('a runner', { timeout: 60_000 }, () => {
 
   test('goes on with the first missing picture when its child dies once', async () => {
     const runner = await openRunner()
-    const expected = await generate(runner, { steps: 20, images: 3 })
+    const expected = await generate(runner, { ...small, steps: 20, images: 3 })
     let died = false
     const onStep = (step: number) => {
       if (!died && step === 30) killChildOf(runner)
       died ||= step === 30
     }
-    const seen = await generate(runner, { steps: 20, images: 3, onStep })
+    const seen = await generate(runner, { ...small, steps: 20, images: 3, onStep })
     expect(seen.outcome).toBe('Completed')
     expect(String(seen.restarts)).toContain('signal SIGKILL')
     expect(seen.images.map(({ index }) => index)).toEqual([0, 1, 2])
@@ -247,7 +248,8 @@ describe('a runner', { timeout: 60_000 }, () => {
   test('names the second death of its child, and the next job works', async () => {
     const runner = await openRunner()
     const onStep = (step: number) => step > 0 && step % 100 === 1 && killChildOf(runner)
-    const error = await generate(runner, { steps: 100, images: 50, onStep }).catch(identity)
+    const change = { ...small, steps: 100, images: 50, onStep }
+    const error = await generate(runner, change).catch(identity)
     expect(isAppError(error, 'inference.runner_failed')).toBe(true)
     expect(String(error)).toContain('signal SIGKILL')
     expect((await generate(runner)).outcome).toBe('Completed')
