@@ -205,6 +205,7 @@ export function viewCandidate(
     user: owner.user,
     request: requestOf(set, facts),
     model: modelRef.name,
+    loras: job.spec.parameters.loras?.map(({ name }) => name),
     ...wayOf(job, { ...facts, execution }),
     runningJobsMax: owner.limits?.runningJobs,
   }

@@ -36,7 +36,8 @@ export function demandOf(inputs: DemandInputs): ReadonlyMap<string, PoolDemand> 
     pools.map(({ name, podRequest }) => {
       const demand = waiting.get(name) ?? noDemand
       const uids = yielding.get(name)?.map(({ uid }) => uid)
-      return [name, { ...demand, yielding: uids, room: roomFor(podRequest, kept) }]
+      const room = roomFor(podRequest, kept)
+      return [name, { ...demand, yielding: uids, room, mayWait: !kept.isWaitedFor }]
     }),
   )
 }

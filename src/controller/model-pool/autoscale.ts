@@ -37,6 +37,8 @@ export type ScalingInput = {
     readonly yielding?: readonly string[] | undefined
     /** Pods that may come beside what such jobs are to have; absent: nothing is. */
     readonly room?: number | undefined
+    /** Whether pods may wait for room; absent: they may. */
+    readonly mayWait?: boolean | undefined
   }
   readonly nowMs: number
 }
@@ -88,16 +90,18 @@ function yieldingOf({ spec, pods, demand }: ScalingInput): ScalingPod[] {
 }
 
 /**
- * While a Node is kept for a job, a pod that waits for room would be the first to have it. None
- * comes elsewhere while some of the pool are to go, or are about to end: it might come back there.
+ * No more pods than there is room for beside what jobs are to have; where one waits for a Node, a
+ * pod that waits for room would be the first to have it. None comes elsewhere while some of the
+ * pool are to go, or are about to end: it might come back there.
  */
 function mostPods({ spec, pods, demand }: ScalingInput, yielding: readonly ScalingPod[]): number {
-  const { room } = demand
+  const { room, mayWait = true } = demand
   if (room === undefined) return Infinity
   const done = yielding.filter(({ busySlots }) => busySlots === 0).length
-  const staying = pods.filter(({ hasNoRoom }) => !hasNoRoom).length - done
+  const placed = pods.filter(({ hasNoRoom }) => !hasNoRoom).length
+  const waiting = mayWait ? pods.length - placed : 0
   const more = hasYielding(demand) ? 0 : room
-  return Math.max(spec.minReplicas, staying + more)
+  return Math.max(spec.minReplicas, placed - done + Math.max(waiting, more))
 }
 
 type Yield = { readonly yielding: readonly ScalingPod[]; readonly most: number }

@@ -14,18 +14,19 @@ export function packMarks(pool: ModelPool, { modelOf }: Pick<PoolFacts, 'modelOf
 }
 
 /**
- * Whether pods that were made with these marks can do all that the pool offers now. No job starts
- * with a Model that is missing or not ready, so that those are asked of no pod.
+ * Models of the pool that pods which were made with these marks do not have, or not as they are
+ * now. No job starts with a Model that is missing or not ready, so that those are asked of no pod.
  */
-export function hasPacks(
+export function lackedModels(
   marks: readonly string[],
   pool: ModelPool,
   { modelOf }: Pick<PoolFacts, 'modelOf'>,
-): boolean {
-  return pool.spec.models.every(({ name }) => {
+): string[] {
+  const names = pool.spec.models.map(({ name }) => name)
+  return names.filter((name) => {
     const model = modelOf(name)
-    if (model === undefined || !isTrue(model.status?.conditions, 'Ready')) return true
-    return marks.includes(markOfModel(model))
+    if (model === undefined || !isTrue(model.status?.conditions, 'Ready')) return false
+    return !marks.includes(markOfModel(model))
   })
 }
 

@@ -2,14 +2,18 @@ import { keyOf } from '../../platform/kube/resources.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import type { ModelPool } from '../../shared/crd/model-pool.ts'
-import type { Occupant, PoolView } from '../../shared/domain/admission/input.ts'
+import type {
+  FreeSlot as AdmissionSlot,
+  Occupant,
+  PoolView,
+} from '../../shared/domain/admission/input.ts'
 import type { Resources } from '../../shared/domain/admission/resources.ts'
 import { jobsNamespace } from '../../shared/names.ts'
 import type { PoolPodState } from '../../shared/wire/pool.ts'
 import { type Caches, indexKeys } from '../caches.ts'
 import { POOL_STARTUP_SECONDS_DEFAULT } from '../limits.ts'
 import type { PoolKey } from './names.ts'
-import { hasPacks } from './pack-marks.ts'
+import { lackedModels } from './pack-marks.ts'
 import { type PoolPodView, viewPoolPod } from './pool-pod.ts'
 import { baseModelsOf, podAmounts, podGpus, type PoolFacts, poolFacts } from './pool-models.ts'
 import { type PodAttempt, SlotReservations, type SlotRequest } from './slot-reservations.ts'
@@ -116,7 +120,8 @@ export class PoolBoard {
     const pod = this.podOf(request.pod)
     if (pod === undefined) return false
     const hasIt = pod.jobs.some((job) => slotJobId(job) === slotJobId(request))
-    if (!hasIt && this.#freeSlots(pod).length === 0) return false
+    const canTake = this.#freeSlots(pod).length > 0 && !this.#lackedBy(pod).includes(request.model)
+    if (!hasIt && !canTake) return false
     this.#reservations.reserve(request)
     this.#idleSinceMs.delete(pod.uid)
     return true
@@ -188,17 +193,15 @@ export class PoolBoard {
     const name = keyOf(pool)
     const present = pods.filter(({ deleting, terminal }) => !deleting && !terminal)
     const bases = baseModelsOf(pool, facts)
-    // Those that are to be replaced count as if they were gone.
-    const current = present.filter((pod) => !this.#isOutdated(pod))
+    // Those that are to be replaced count as if they were gone, but for what they can do.
+    const current = present.filter((pod) => this.#lackedBy(pod).length === 0)
     const toCome = slotsToCome(pool, current)
     return {
       name,
       namespace: pool.metadata.namespace ?? '',
       models: pool.spec.models.map((model) => model.name),
       gpusPerSlot: podGpus(pool, facts) / pool.spec.slots,
-      slots: present.flatMap((pod) =>
-        this.#freeSlots(pod).map(({ model }) => ({ pod: pod.uid, model })),
-      ),
+      slots: present.flatMap((pod) => this.#viewSlots(pod)),
       loading: current.flatMap((pod) => loadingOf(pod, { pool, bases })),
       slotsToCome: toCome,
       growable: toCome > 0,
@@ -243,22 +246,28 @@ export class PoolBoard {
     })
   }
 
+  #viewSlots(pod: PoolPod): AdmissionSlot[] {
+    const lacked = this.#lackedBy(pod)
+    const lacks = lacked.length === 0 ? undefined : lacked
+    return this.#freeSlots(pod).map(({ model }) => ({ pod: pod.uid, model, lacks }))
+  }
+
   #freeSlots(pod: PoolPod): readonly FreeSlot[] {
     const { state, ready, deleting, terminal, leaving, ip, jobs } = pod
     const isClosed = !ready || deleting || terminal || leaving || ip === undefined
-    if (isClosed || state === undefined || state.draining || this.#isOutdated(pod)) return []
+    if (isClosed || state === undefined || state.draining) return []
     const slots = withoutJobs(state.slots, (job) => {
       return this.#reservations.isReleased({ ...job, pod: pod.uid })
     })
     return freeSlotsOf(slots, jobs)
   }
 
-  /** It lacks what the pool has been given since: a new pod is to take its place. */
-  #isOutdated({ key, packs }: PoolPod): boolean {
+  /** What the pool has been given since the pod was made: a new pod is to take its place. */
+  #lackedBy({ key, packs }: PoolPod): readonly string[] {
     const { modelPools, models } = this.#options.caches
     const pool = modelPools.get(key)
     const modelOf = (name: string) => models.get(name)
-    return pool !== undefined && packs !== undefined && !hasPacks(packs, pool, { modelOf })
+    return pool === undefined || packs === undefined ? [] : lackedModels(packs, pool, { modelOf })
   }
 
   /** Pods that were idle before this process began to look are so since it does. */

@@ -10,6 +10,8 @@ export type PoolDemand = {
   readonly yielding?: readonly string[] | undefined
   /** Pods there is room for beside what such jobs are to have; absent: nothing is. */
   readonly room?: number | undefined
+  /** Whether pods may wait for room; absent: they may. */
+  readonly mayWait?: boolean | undefined
 }
 
 export const noDemand: PoolDemand = { waitingJobs: 0, expectedSeconds: 0 }
@@ -19,10 +21,10 @@ export function wakeAfterMs(before: PoolDemand, now: PoolDemand): number | undef
   const isFirst = before.waitingJobs === 0 && now.waitingJobs > 0
   // Neither the first job that waits nor one that needs a Node is to wait for a timer.
   if (isFirst || String(now.yielding) !== String(before.yielding)) return 0
-  const isKeptAnew = (now.room === undefined) !== (before.room === undefined)
+  const mustGiveBack = now.mayWait === false && before.mayWait !== false
   const hasOtherRoom = now.waitingJobs > 0 && now.room !== before.room
   const hasMore = now.waitingJobs > before.waitingJobs
-  return isKeptAnew || hasOtherRoom || hasMore ? POOL_WAKE_MS : undefined
+  return mustGiveBack || hasOtherRoom || hasMore ? POOL_WAKE_MS : undefined
 }
 
 export function hasYielding({ yielding = [] }: Pick<PoolDemand, 'yielding'>): boolean {

@@ -203,6 +203,32 @@ describe('a job in Auto', () => {
   })
 })
 
+describe('a slot whose pod lacks something', () => {
+  const slots = [
+    { pod: 'old', model: 'sd', lacks: ['style'] },
+    { pod: 'new', model: null },
+  ]
+  const pools = [aPool('warm', slots)]
+  const styled = aPooled('styled', { loras: ['style'], createdMs: 0 })
+
+  it('goes to jobs that do without, and to no other', () => {
+    expect(started({ jobs: [aPooled('plain')], pools })).toEqual(['plain in old'])
+    expect(started({ jobs: [styled], pools })).toEqual(['styled in new'])
+    expect(started({ jobs: [styled], pools: [aPool('warm', slots.slice(0, 1))] })).toEqual([])
+  })
+
+  it('is not thrown out of for them either', () => {
+    const other = aPooled('other', { model: 'flux', loras: ['style'] })
+    expect(started({ jobs: [other], pools: [aPool('warm', slots.slice(0, 1))] })).toEqual([])
+  })
+
+  it('goes also to jobs of others that ask for the same, but for what it lacks', () => {
+    const plain = aPooled('plain', { user: 'lee' })
+    const only = [aPool('warm', slots.slice(0, 1))]
+    expect(started({ jobs: [styled, plain], pools: only })).toEqual(['plain in old'])
+  })
+})
+
 function passed(agoMs: number): Turns {
   return new Map([['large', { firstMs: nowMs - agoMs, passedMs: nowMs - agoMs }]])
 }

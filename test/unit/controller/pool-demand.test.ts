@@ -37,7 +37,7 @@ describe('while a Node is kept for a job', () => {
       { uid: 'q', request: free(1), pool: 'b' },
       { uid: 'r', request: free(1), pool: 'b' },
     ],
-    kept: { leaving: ['r', 'p'], elsewhere: [free(3), free(0), free(4)] },
+    kept: { leaving: ['r', 'p'], elsewhere: [free(3), free(0), free(4)], isWaitedFor: true },
     departments: new Map(),
     pools: ['a', 'b', 'c'].map((name, index) => {
       return { name, slotsToCome: 1, podRequest: free(index + 1) }
@@ -49,9 +49,9 @@ describe('while a Node is kept for a job', () => {
   it('each pool knows which of its pods go, and for how many more there is room', () => {
     const waits = { waitingJobs: 2, expectedSeconds: 5 }
     expect(Object.fromEntries(demandOf(inputs))).toEqual({
-      a: { ...waits, yielding: ['p'], room: 7 },
-      b: { waitingJobs: 0, expectedSeconds: 0, yielding: ['r'], room: 3 },
-      c: { waitingJobs: 0, expectedSeconds: 0, room: 2 },
+      a: { ...waits, yielding: ['p'], room: 7, mayWait: false },
+      b: { waitingJobs: 0, expectedSeconds: 0, yielding: ['r'], room: 3, mayWait: false },
+      c: { waitingJobs: 0, expectedSeconds: 0, room: 2, mayWait: false },
     })
   })
 

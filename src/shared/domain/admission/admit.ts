@@ -162,7 +162,8 @@ class Plan {
     if (this.#inVain.has(shape.key)) return undefined
     const except = wish.maySwitch ? undefined : claimedPools(before, job)
     const place = this.#placeOf(job, { ...wish, except })
-    const isTried = except === undefined && !this.#waitsForPool(job)
+    const isSame = except === undefined && !this.#rooms.slots.isMixed
+    const isTried = isSame && !this.#waitsForPool(job)
     if (place === undefined && isTried) this.#inVain.add(shape.key)
     return place
   }

@@ -41,6 +41,8 @@ export type FreeSlot = {
   readonly pod: string
   /** The model in its memory; null while there is none. */
   readonly model: string | null
+  /** Of the models and LoRAs of its pool those that its pod was made without. */
+  readonly lacks?: readonly string[] | undefined
 }
 
 export type PoolView = {

@@ -18,12 +18,15 @@ export type Tenant = {
   readonly busySinceMs?: number | undefined
 }
 type Run = Tenant & { readonly startMs: number }
+
 /** What pools are to do, and to leave alone, for jobs whose pods have no Node yet. */
 export type KeptRoom = {
   /** uids of the pods that are to go, and of those that are going there already. */
   readonly leaving: readonly string[]
   /** What is free on each Node beside what was promised, but for Nodes that are kept. */
   readonly elsewhere: readonly Resources[]
+  /** A Node is kept: pods that wait for room would be the first to have what becomes free there. */
+  readonly isWaitedFor: boolean
 }
 
 /**
@@ -44,7 +47,8 @@ export class NodeRoom {
   /** How many pods each pool may give up. */
   readonly #surplus: ReadonlyMap<string, number>
   readonly #leaving: string[] = []
-  #isKept = false
+  #hasPromised = false
+  #isWaitedFor = false
   #hasCleared = false
   readonly #unfit = new Set<string>()
   readonly #holdable = new Map<string, boolean>()
@@ -88,7 +92,7 @@ export class NodeRoom {
   /** The same for the pod of a job that is yet to be bound: no pod of a pool is to come before it. */
   promise(name: string, tenant: Tenant): void {
     this.take(name, tenant)
-    this.#isKept = true
+    this.#hasPromised = true
   }
 
   /**
@@ -100,7 +104,7 @@ export class NodeRoom {
     const maySearch = mayClear && !this.#hasCleared
     const chosen = this.#soonest(request) ?? (maySearch ? this.#clearing(request) : undefined)
     if (chosen === undefined) return false
-    this.#isKept = true
+    this.#isWaitedFor = true
     this.#hasCleared ||= chosen.pods.length > 0
     this.#free.delete(chosen.name)
     const going = this.#runsOn(chosen.name).filter(({ pool }) => pool !== undefined)
@@ -109,8 +113,9 @@ export class NodeRoom {
   }
 
   kept(): KeptRoom | undefined {
-    if (!this.#isKept) return undefined
-    return { leaving: this.#leaving, elsewhere: [...this.#free.values()] }
+    if (!this.#hasPromised && !this.#isWaitedFor) return undefined
+    const elsewhere = [...this.#free.values()]
+    return { leaving: this.#leaving, elsewhere, isWaitedFor: this.#isWaitedFor }
   }
 
   /** Whether any Node there is, in use or down, could ever hold it. */

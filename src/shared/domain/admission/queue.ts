@@ -19,6 +19,8 @@ export type Candidate = Owned & {
   readonly request: Resources
   /** The base model: what must be in the memory of a slot. */
   readonly model: string
+  /** Names of the LoRAs that it needs beside its model. */
+  readonly loras?: readonly string[] | undefined
   /** Names of the pools that can serve it; none for `Dedicated`. */
   readonly pools: readonly string[]
   readonly execution: Execution

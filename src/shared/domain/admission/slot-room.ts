@@ -13,11 +13,13 @@ type SlotWish = {
 /** The free slots of the pools while a plan gives them away. */
 export class SlotRoom {
   readonly #pools: ReadonlyMap<string, Pool>
+  readonly #isMixed: boolean
   /** By the array of names itself: a plan asks several times for the same job. */
   readonly #sorted = new Map<readonly string[], readonly PoolView[]>()
 
   constructor(pools: readonly PoolView[]) {
     this.#pools = new Map(pools.map((view) => [view.name, { view, free: groupSlots(view) }]))
+    this.#isMixed = pools.some(({ slots }) => slots.some(({ lacks = [] }) => lacks.length > 0))
   }
 
   /** With the model in memory, else with none, else one that has to switch. */
@@ -27,9 +29,15 @@ export class SlotRoom {
       const pool = this.#pools.get(name)
       if (pool !== undefined && pool.free.size > 0 && except?.has(name) !== true) pools.push(pool)
     }
-    return (
-      firstOf(pools, job.model) ?? firstOf(pools, null) ?? (maySwitch ? spareOf(pools) : undefined)
-    )
+    const suits = suitsFor(job)
+    const asItIs =
+      firstOf(pools, { model: job.model, suits }) ?? firstOf(pools, { model: null, suits })
+    return asItIs ?? (maySwitch ? spareOf(pools, suits) : undefined)
+  }
+
+  /** Some pods have what others of their pool lack: jobs of one shape may find different slots. */
+  get isMixed(): boolean {
+    return this.#isMixed
   }
 
   take({ pool, pod, slotModel }: SlotPlace): void {
@@ -94,9 +102,18 @@ function groupSlots({ slots }: PoolView): Map<string | null, FreeSlot[]> {
   return Map.groupBy(sorted, ({ model }) => model)
 }
 
-function firstOf(pools: readonly Pool[], model: string | null): SlotPlace | undefined {
+type Suits = (slot: FreeSlot) => boolean
+
+/** Its pod was made with all that the job needs. */
+function suitsFor({ model, loras = [] }: Candidate): Suits {
+  return ({ lacks = [] }) => ![model, ...loras].some((name) => lacks.includes(name))
+}
+
+type SlotSearch = { readonly model: string | null; readonly suits: Suits }
+
+function firstOf(pools: readonly Pool[], { model, suits }: SlotSearch): SlotPlace | undefined {
   for (const { view, free } of pools) {
-    const slot = free.get(model)?.[0]
+    const slot = free.get(model)?.find(suits)
     if (slot !== undefined)
       return { kind: 'Slot', pool: view.name, pod: slot.pod, slotModel: model }
   }
@@ -104,10 +121,10 @@ function firstOf(pools: readonly Pool[], model: string | null): SlotPlace | unde
 }
 
 /** Of the model that the most slots have: it is missed least. */
-function spareOf(pools: readonly Pool[]): SlotPlace | undefined {
+function spareOf(pools: readonly Pool[], suits: Suits): SlotPlace | undefined {
   const all = pools.flatMap(({ view, free }) =>
     [...free].flatMap(([slotModel, slots]) => {
-      const [slot] = slots
+      const slot = slots.find(suits)
       if (slot === undefined) return []
       const place: SlotPlace = { kind: 'Slot', pool: view.name, pod: slot.pod, slotModel }
       return { place, count: slots.length }

@@ -164,7 +164,10 @@ it('looks again when the first pod may have been idle for long enough', () => {
   expect(autoscale(inputOf({ pods: [busy('c')] })).recheckAfterMs).toBeUndefined()
 })
 
-const kept = (yielding: readonly string[], room = 0) => ({ ...waiting(9, 60), yielding, room })
+const kept = (yielding: readonly string[], room = 0) => {
+  return { ...waiting(9, 60), yielding, room, mayWait: false }
+}
+const promised = { ...waiting(9, 60), room: 0 }
 
 describe('while a Node is kept for a job', () => {
   const unplaced = (uid: string) => starting(uid, { hasNoRoom: true })
@@ -175,6 +178,16 @@ describe('while a Node is kept for a job', () => {
       'only as many as there is room for',
       { demand: kept([], 2), pods: [busy('a')] },
       { replicas: 3, leaving: [] },
+    ],
+    [
+      'none is added where room was only promised',
+      { demand: promised, pods: [busy('a')] },
+      { replicas: 1, leaving: [] },
+    ],
+    [
+      'but one may wait for room then',
+      { demand: promised, pods: [busy('a'), unplaced('b')] },
+      { replicas: 2, leaving: [] },
     ],
     [
       'none waits for room',

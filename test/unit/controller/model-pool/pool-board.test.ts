@@ -78,12 +78,25 @@ describe('a pod that was made before its pool was changed', () => {
   const withLora = aPool({ maxReplicas: 1, models: [{ name: 'demo' }, { name: 'lora' }] })
 
   it.each([
-    ['a LoRA was added', withLora, [aModel(), lora]],
-    ['its Model was made anew', aPool({ maxReplicas: 1 }), [fetched]],
-  ])('gets no job, and another pod is to come: %s', (_what, pool, models) => {
+    { what: 'a LoRA was added', pool: withLora, models: [aModel(), lora], lacks: ['lora'] },
+    {
+      what: 'its Model was made anew',
+      pool: aPool({ maxReplicas: 1 }),
+      models: [fetched],
+      lacks: ['demo'],
+    },
+  ])('says what it lacks, and another pod is to come: $what', ({ pool, models, lacks }) => {
     const { board } = askedScene([aSlot()], { modelPools: [pool], models })
-    expect(board.views()[0]).toMatchObject({ slots: [], growable: true, growing: false })
-    expect(board.assign(request(first))).toBe(false)
+    const slots = [{ pod: uid, model: 'demo', lacks }]
+    expect(board.views()[0]).toMatchObject({ slots, growable: true, growing: false })
+    expect(board.assign(request(first))).toBe(!lacks.includes('demo'))
+  })
+
+  it('is as good as others where nobody wrote down what it was made with', () => {
+    const { [annotations.packs]: _marks, ...others } = pod.metadata.annotations ?? {}
+    const unmarked = { ...pod, metadata: { ...pod.metadata, annotations: others } }
+    const over = { modelPools: [withLora], models: [aModel(), lora], poolPods: [unmarked] }
+    expect(free(askedScene([aSlot()], over).board)).toEqual([{ pod: uid, model: 'demo' }])
   })
 
   it.each([
@@ -287,6 +300,26 @@ describe('demand', () => {
       [key, 0],
       [key, 1000],
       [key, 0],
+    ])
+  })
+
+  it('wakes a pool whose pods may wait for room no longer', () => {
+    const { board, woken } = sceneOf()
+    const kept = { waitingJobs: 0, expectedSeconds: 0, room: 1 }
+    board.setDemand(new Map([[key, kept]]))
+    board.setDemand(new Map([[key, { ...kept, mayWait: false }]]))
+    board.setDemand(new Map([[key, { ...kept, mayWait: false, room: 2 }]]))
+    expect(woken).toEqual([[key, 1000]])
+  })
+
+  it('wakes a pool for which jobs wait when there is other room', () => {
+    const { board, woken } = sceneOf()
+    const waiting = { waitingJobs: 1, expectedSeconds: 0 }
+    board.setDemand(new Map([[key, { ...waiting, room: 0 }]]))
+    board.setDemand(new Map([[key, waiting]]))
+    expect(woken).toEqual([
+      [key, 0],
+      [key, 1000],
     ])
   })
 })
