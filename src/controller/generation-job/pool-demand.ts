@@ -6,7 +6,7 @@ import type {
 import type { KeptRoom } from '../../shared/domain/admission/node-room.ts'
 import { ownerKey } from '../../shared/domain/admission/owner.ts'
 import type { Line, Shape } from '../../shared/domain/admission/queue.ts'
-import { type Resources, timesInto } from '../../shared/domain/admission/resources.ts'
+import { fitsInto, type Resources, timesInto } from '../../shared/domain/admission/resources.ts'
 import { jobsLeft } from '../../shared/domain/admission/tally.ts'
 import type { PoolBoardView } from '../model-pool/pool-board.ts'
 import { noDemand, type PoolDemand } from '../model-pool/pool-demand.ts'
@@ -42,7 +42,12 @@ export function demandOf(inputs: DemandInputs): ReadonlyMap<string, PoolDemand> 
   )
 }
 
-function roomFor(request: Resources, { elsewhere }: KeptRoom): number {
+/** None where the scheduler might put such a pod into the room of a job. */
+function roomFor(request: Resources, { contested, elsewhere }: KeptRoom): number {
+  const isContested = contested.some(({ free, left }) => {
+    return fitsInto(request, free) && (left === undefined || !fitsInto(request, left))
+  })
+  if (isContested) return 0
   return elsewhere.reduce((sum, free) => sum + timesInto(request, free), 0)
 }
 

@@ -182,6 +182,16 @@ it('leaves the room of a job alone until its pod is bound, but not for ever', ()
   expect(kept?.elsewhere.map(({ gpus }) => gpus)).toEqual([0, 2])
 })
 
+it('says what of a Node the scheduler sees free, and what of that is left', () => {
+  const nodes = [aNode('one', 3), aNode('two', 2)]
+  const planned = { kind: 'Node', request: aRequest(2), plannedName: 'one' } as const
+  const running = [aRunning('x', { place: planned, startMs: nowMs })]
+  const promised = keptIn({ nodes, running, occupants: [], jobs: [] })?.contested
+  expect(promised).toMatchObject([{ free: { gpus: 3 }, left: { gpus: 1 } }])
+  const occupants = [aPoolPod('a'), aPoolPod('b'), aPoolPod('c', { nodeName: 'two' })]
+  expect(keptIn({ occupants, surplus: 1 })?.contested).toMatchObject([{ free: { gpus: 1 } }])
+})
+
 it('says what is free beside the Node that is kept', () => {
   const nodes = [aNode('one', 2), aNode('two', 2), aNode('three', 1)]
   expect(keptIn({ nodes })?.elsewhere.map(({ gpus }) => gpus)).toEqual([0, 1])

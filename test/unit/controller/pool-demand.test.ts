@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type DemandInputs, demandOf } from '../../../src/controller/generation-job/pool-demand.ts'
+import type { KeptRoom } from '../../../src/shared/domain/admission/node-room.ts'
 import { noResources } from '../../../src/shared/domain/admission/resources.ts'
 import { aPooled, queueOf } from '../admission/builders.ts'
 
@@ -29,6 +30,12 @@ function demanded(toCome: Readonly<Record<string, number>>, jobs: ReturnType<typ
 const free = (gpus: number) => ({ ...noResources, gpus })
 
 describe('while a Node is kept for a job', () => {
+  const kept = {
+    leaving: ['r', 'p'],
+    elsewhere: [free(3), free(0), free(4)],
+    contested: [],
+    isWaitedFor: true,
+  }
   const inputs: DemandInputs = {
     queue: queueOf(waitFor(['a'], 2)),
     running: [],
@@ -37,7 +44,7 @@ describe('while a Node is kept for a job', () => {
       { uid: 'q', request: free(1), pool: 'b' },
       { uid: 'r', request: free(1), pool: 'b' },
     ],
-    kept: { leaving: ['r', 'p'], elsewhere: [free(3), free(0), free(4)], isWaitedFor: true },
+    kept,
     departments: new Map(),
     pools: ['a', 'b', 'c'].map((name, index) => {
       return { name, slotsToCome: 1, podRequest: free(index + 1) }
@@ -53,6 +60,13 @@ describe('while a Node is kept for a job', () => {
       b: { waitingJobs: 0, expectedSeconds: 0, yielding: ['r'], room: 3, mayWait: false },
       c: { waitingJobs: 0, expectedSeconds: 0, room: 2, mayWait: false },
     })
+  })
+
+  it('there is none for pods that could come into the room of the job', () => {
+    const roomsBeside = (contested: KeptRoom['contested']) =>
+      [...demandOf({ ...inputs, kept: { ...kept, contested } }).values()].map(({ room }) => room)
+    expect(roomsBeside([{ free: free(2) }])).toEqual([0, 0, 2])
+    expect(roomsBeside([{ free: free(2), left: free(1) }])).toEqual([7, 0, 2])
   })
 
   it('and is told nothing of it otherwise', () => {

@@ -25,9 +25,14 @@ export type KeptRoom = {
   readonly leaving: readonly string[]
   /** What is free on each Node beside what was promised, but for Nodes that are kept. */
   readonly elsewhere: readonly Resources[]
+  /** What the scheduler sees free on Nodes that are kept, or of which something was promised. */
+  readonly contested: readonly Contested[]
   /** A Node is kept: pods that wait for room would be the first to have what becomes free there. */
   readonly isWaitedFor: boolean
 }
+
+/** `left`: what of it is for anybody; absent: nothing. */
+type Contested = { readonly free: Resources; readonly left?: Resources | undefined }
 
 /**
  * What is free on the Nodes while a plan gives room away. Room only ever shrinks during a plan, so
@@ -47,8 +52,9 @@ export class NodeRoom {
   /** How many pods each pool may give up. */
   readonly #surplus: ReadonlyMap<string, number>
   readonly #leaving: string[] = []
-  #hasPromised = false
-  #isWaitedFor = false
+  readonly #promised = new Map<string, Resources>()
+  /** What is free on Nodes that are kept. */
+  readonly #kept: Resources[] = []
   #hasCleared = false
   readonly #unfit = new Set<string>()
   readonly #holdable = new Map<string, boolean>()
@@ -92,7 +98,8 @@ export class NodeRoom {
   /** The same for the pod of a job that is yet to be bound: no pod of a pool is to come before it. */
   promise(name: string, tenant: Tenant): void {
     this.take(name, tenant)
-    this.#hasPromised = true
+    const before = this.#promised.get(name) ?? noResources
+    this.#promised.set(name, addResources(before, tenant.request))
   }
 
   /**
@@ -104,8 +111,8 @@ export class NodeRoom {
     const maySearch = mayClear && !this.#hasCleared
     const chosen = this.#soonest(request) ?? (maySearch ? this.#clearing(request) : undefined)
     if (chosen === undefined) return false
-    this.#isWaitedFor = true
     this.#hasCleared ||= chosen.pods.length > 0
+    this.#kept.push(this.#free.get(chosen.name) ?? noResources)
     this.#free.delete(chosen.name)
     const going = this.#runsOn(chosen.name).filter(({ pool }) => pool !== undefined)
     this.#leaving.push(...[...going, ...chosen.pods].map(({ uid }) => uid))
@@ -113,9 +120,17 @@ export class NodeRoom {
   }
 
   kept(): KeptRoom | undefined {
-    if (!this.#hasPromised && !this.#isWaitedFor) return undefined
-    const elsewhere = [...this.#free.values()]
-    return { leaving: this.#leaving, elsewhere, isWaitedFor: this.#isWaitedFor }
+    if (this.#promised.size === 0 && this.#kept.length === 0) return undefined
+    const promised = [...this.#promised].map(([name, request]): Contested => {
+      const left = this.#free.get(name)
+      return { free: addResources(request, left ?? noResources), left }
+    })
+    return {
+      leaving: this.#leaving,
+      elsewhere: [...this.#free.values()],
+      contested: [...promised, ...this.#kept.map((free) => ({ free }))],
+      isWaitedFor: this.#kept.length > 0,
+    }
   }
 
   /** Whether any Node there is, in use or down, could ever hold it. */

@@ -6,7 +6,7 @@ import { type ClusterPlan, patienceMs, SharedCluster } from './shared-cluster.ts
 
 const runMsMax = 4000
 const pooledCount = 60
-const numRuns = longTests ? 2000 : 100
+const numRuns = longTests ? 1000 : 100
 
 const runMs = fc.integer({ min: 500, max: runMsMax })
 const situations = fc.record({
@@ -67,7 +67,7 @@ it('a job that the scheduler will never bind does not keep a pool from its work'
   expect(cluster.ended).toBeLessThan(20)
 })
 
-describe('a pool and jobs that need Nodes', () => {
+describe('a pool and jobs that need Nodes', { timeout: 120_000 }, () => {
   it('get along: no pod goes under a running job, and no Node has too much', () => {
     check((plan) => {
       const { violations } = new SharedCluster(plan).runUntil(beginMs + 120_000)
