@@ -53,6 +53,12 @@ describe('while a Node is kept for a job', () => {
     expectedSeconds: () => 5,
   }
 
+  function roomsBeside(contested: KeptRoom['contested']) {
+    return [...demandOf({ ...inputs, kept: { ...kept, contested } }).values()].map(
+      ({ room }) => room,
+    )
+  }
+
   it('each pool knows which of its pods go, and for how many more there is room', () => {
     const waits = { waitingJobs: 2, expectedSeconds: 5 }
     expect(Object.fromEntries(demandOf(inputs))).toEqual({
@@ -63,8 +69,6 @@ describe('while a Node is kept for a job', () => {
   })
 
   it('there is none for pods that could come into the room of the job', () => {
-    const roomsBeside = (contested: KeptRoom['contested']) =>
-      [...demandOf({ ...inputs, kept: { ...kept, contested } }).values()].map(({ room }) => room)
     expect(roomsBeside([{ free: free(2) }])).toEqual([0, 0, 2])
     expect(roomsBeside([{ free: free(2), left: free(1) }])).toEqual([7, 0, 2])
   })
