@@ -3,7 +3,11 @@ import { startEventRecorder } from '../platform/kube/events.ts'
 import { guardWrites } from '../platform/kube/guarded-client.ts'
 import type { Election } from '../platform/kube/lease.ts'
 import { keyOf } from '../platform/kube/resources.ts'
-import { startWorkQueue, type WorkQueue } from '../platform/kube/work-queue.ts'
+import {
+  startWorkQueue,
+  type WorkQueue,
+  type WorkQueueOptions,
+} from '../platform/kube/work-queue.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { ApiClient } from './api-client.ts'
 import { type CacheOptions, type RunningCaches, startCaches } from './caches.ts'
@@ -117,7 +121,7 @@ function wire(
   const pools = registerModelPools({
     parts: { ...options, caches, events },
     poolClient,
-    startQueue: (name, work) => startQueue(options, name, work),
+    startQueue: (name, reconcile) => startQueue(options, name, { reconcile }),
     onChange: () => admission.board?.touch(),
   })
   const generationJobs = registerGenerationJobs({
@@ -133,12 +137,13 @@ function wire(
     'generation-job': generationJobs.queue,
     'model-pool': pools.queue,
     'pool-pod': pools.states.queue,
-    model: startQueue(options, 'model', async (name) =>
-      reconcileModel({ client, caches, settings: options.settings, clock }, name),
-    ),
-    department: startQueue(options, 'department', async (name) =>
-      reconcileDepartment({ client, caches, clock }, name),
-    ),
+    model: startQueue(options, 'model', {
+      reconcile: async (name) =>
+        await reconcileModel({ client, caches, settings: options.settings, clock }, name),
+    }),
+    department: startQueue(options, 'department', {
+      reconcile: async (name) => await reconcileDepartment({ client, caches, clock }, name),
+    }),
   }
   const queueDesk = new QueueDesk({
     ...options,
@@ -172,10 +177,10 @@ function wire(
 function startQueue(
   { clock, random, metrics, onError }: ControllerOptions,
   name: QueueName,
-  reconcile: Parameters<typeof startWorkQueue>[0]['reconcile'],
+  work: Pick<WorkQueueOptions, 'reconcile' | 'groupOf'>,
 ): WorkQueue {
   return startWorkQueue({
-    reconcile,
+    ...work,
     concurrency: QUEUE_CONCURRENCY,
     clock,
     random,

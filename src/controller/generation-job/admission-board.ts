@@ -102,6 +102,11 @@ export class AdmissionBoard {
     )
   }
 
+  /** The last plan has a place for it, which nobody else gets meanwhile. */
+  hasPlace(uid: string): boolean {
+    return this.#places.has(uid)
+  }
+
   /** Where the next attempt of the job may start now. */
   placeOf(job: GenerationJob): JobPlace {
     const { uid } = job.metadata

@@ -10,6 +10,7 @@ import { PoolAssignments } from './pool-assignments.ts'
 import type { PoolAnswers, SlotAssignment } from './pool-watcher.ts'
 import { reconcile, type ReconcileParts } from './reconcile.ts'
 import { StraySlots } from './stray-slots.ts'
+import { workGroupOf } from './work-group.ts'
 import { WrittenVersions } from './written-versions.ts'
 
 export type Registration = {
@@ -18,7 +19,7 @@ export type Registration = {
   readonly poolClient: PoolClient
   readonly random: () => number
   readonly onError: (error: unknown, part: 'admission' | 'pool') => void
-  readonly startQueue: (reconcile: WorkQueueOptions['reconcile']) => WorkQueue
+  readonly startQueue: (work: Pick<WorkQueueOptions, 'reconcile' | 'groupOf'>) => WorkQueue
 }
 
 export type RegisteredGenerationJobs = {
@@ -64,7 +65,12 @@ export function registerGenerationJobs({
     holds,
     written: new WrittenVersions(),
   }
-  const queue = startQueue(async (key) => await reconcile(all, key))
+  const queue = startQueue({
+    reconcile: async (key) => await reconcile(all, key),
+    groupOf: (key) => {
+      return workGroupOf(parts.caches.generationJobs.get(key), (uid) => board.hasPlace(uid))
+    },
+  })
   const strays = new StraySlots({ caches: parts.caches, pools: pools.board, clock: parts.clock })
   const sweep = setInterval(() => {
     for (const stray of strays.find()) assignments.cancelStray(stray)

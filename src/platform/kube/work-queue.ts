@@ -2,6 +2,7 @@ import type { Clock } from '../../shared/clock.ts'
 import { TIMER_MS_MAX } from '../clock/sleep.ts'
 import { backOffMs } from './back-off.ts'
 import { retryAfterMs } from './errors.ts'
+import { type WaitingKey, WaitingKeys } from './waiting-keys.ts'
 
 /** What a reconcile wants next. A thrown error means: again, later and later. */
 export type Outcome =
@@ -18,6 +19,8 @@ export type Reconciled = {
 export type WorkQueueOptions = {
   readonly reconcile: (key: string) => Promise<Outcome>
   readonly concurrency: number
+  /** Groups of keys have turns; keys without a group go first. Absent: all are one group. */
+  readonly groupOf?: ((key: string) => string | undefined) | undefined
   readonly clock: Clock
   readonly random: () => number
   /** Told of every thrown error; the key is tried again without further ado. */
@@ -58,8 +61,7 @@ type Delayed = { readonly dueMs: number; readonly timer: NodeJS.Timeout }
 
 class Queue {
   readonly #options: WorkQueueOptions
-  /** Keys that wait for a worker, oldest first, with the time they began to wait. */
-  readonly #waiting = new Map<string, number>()
+  readonly #waiting = new WaitingKeys()
   readonly #running = new Map<string, Promise<void>>()
   readonly #delayed = new Map<string, Delayed>()
   readonly #failures = new Map<string, number>()
@@ -76,8 +78,9 @@ class Queue {
   }
 
   add(key: string): void {
-    if (this.#stopped || this.#waiting.has(key)) return
-    this.#waiting.set(key, this.#options.clock.nowMs())
+    if (this.#stopped) return
+    const { clock, groupOf = () => '' } = this.#options
+    this.#waiting.add({ key, sinceMs: clock.nowMs() }, groupOf(key))
     this.#startWaiting()
   }
 
@@ -106,16 +109,15 @@ class Queue {
   }
 
   #startWaiting(): void {
-    for (const [key, sinceMs] of this.#waiting) {
-      if (this.#running.size >= this.#options.concurrency) return
+    while (this.#running.size < this.#options.concurrency) {
       // A key that runs now stays in line: what happened during the run needs another look.
-      if (this.#running.has(key)) continue
-      this.#waiting.delete(key)
-      this.#running.set(key, this.#run(key, sinceMs))
+      const next = this.#waiting.take((key) => !this.#running.has(key))
+      if (next === undefined) return
+      this.#running.set(next.key, this.#run(next))
     }
   }
 
-  async #run(key: string, sinceMs: number): Promise<void> {
+  async #run({ key, sinceMs }: WaitingKey): Promise<void> {
     const { clock, onReconciled } = this.#options
     const startedMs = clock.nowMs()
     const outcome = await this.#reconcile(key)

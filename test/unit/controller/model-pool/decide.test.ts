@@ -184,6 +184,27 @@ describe('the number of pods', () => {
     expect(actions[1]).toMatchObject({ replicas: 1 })
   })
 
+  it('falls for a job that needs a Node: the idle one goes, and the busy one gets no more', () => {
+    const busy = { idleSinceMs: undefined, jobs: [{ uid: 'x', attempt: 1, model: 'demo' }] }
+    const pods = [aPod('a', busy), aPod('b', { idleSinceMs: nowMs - 1 }), aPod('c', busy)]
+    const demand = { waitingJobs: 9, expectedSeconds: 60, yielding: ['a', 'b'], room: 0 }
+    const { actions, kinds, leaving } = decided({ replicas: 3, pods, demand })
+    expect(leaving).toEqual(['b', 'a'])
+    expect(kinds).toEqual(['SetDeletionCost', 'Scale', 'RecordEvent', 'WriteStatus'])
+    expect(actions[0]).toMatchObject({ pod: { uid: 'b' }, cost: '-1' })
+    expect(actions[1]).toMatchObject({ replicas: 2 })
+    expect(actions[2]).toMatchObject({
+      event: { message: 'From 3 to 2 pods: a job needs a Node of its own.' },
+    })
+  })
+
+  it('is told to fall for want of work where that is why, also while a Node is kept', () => {
+    const demand = { waitingJobs: 0, expectedSeconds: 0, room: 1 }
+    const { actions } = decided({ replicas: 2, pods: [aPod('a'), aPod('b', idle)], demand })
+    const message = expect.stringContaining('nothing to do for 60 s')
+    expect(actions[2]).toMatchObject({ kind: 'RecordEvent', event: { message } })
+  })
+
   it('falls to nothing without costs: there is no choice', () => {
     const { kinds, leaving } = decided({ replicas: 2, pods: two })
     expect(leaving).toEqual(['a', 'b'])

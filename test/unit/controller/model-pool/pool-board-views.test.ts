@@ -119,4 +119,14 @@ describe('a pool as admission sees it', () => {
     board.setLeaving(key, [uid])
     expect(board.views()[0]?.surplus).toBe(Math.max(0, surplus - 1))
   })
+
+  it('may give up no pod for one that has no room', () => {
+    const conditions = [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable' }]
+    const other = aPoolPod('pool-warm-5d-other')
+    const { nodeName: _none, ...spec } = other.spec ?? { containers: [] }
+    const unplaced = { ...other, spec, status: { phase: 'Pending', conditions } }
+    const pools = [aPool({ minReplicas: 1, maxReplicas: 2 })]
+    const { board } = sceneOf({ modelPools: pools, poolPods: [pod, unplaced] })
+    expect(board.views()[0]?.surplus).toBe(0)
+  })
 })
