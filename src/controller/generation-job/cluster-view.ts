@@ -2,9 +2,9 @@ import { keyOf } from '../../platform/kube/resources.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { AdmissionInput, Occupant, RunningJob } from '../../shared/domain/admission/input.ts'
 import type { AdmissionNode } from '../../shared/domain/admission/nodes.ts'
-import { resourcesOf } from '../../shared/domain/admission/resources.ts'
 import type { Caches } from '../caches.ts'
 import type { PoolBoard, PoolBoardView } from '../model-pool/pool-board.ts'
+import { gpusOfNode } from '../node-gpus.ts'
 import {
   type PoolOffer,
   viewDepartment,
@@ -35,7 +35,6 @@ export type ClusterState = Pick<
 export class ClusterView {
   readonly #sources: ClusterSources
   #nodes: readonly AdmissionNode[] | undefined
-  #totalGpus: number | undefined
   /** Whose the attempts are that were seen the last time. */
   #owners: ReadonlyMap<string, Owner> = new Map()
 
@@ -45,7 +44,6 @@ export class ClusterView {
 
   noteNodes(): void {
     this.#nodes = undefined
-    this.#totalGpus = undefined
   }
 
   /** Read anew only when a Node has changed: every reconcile asks. */
@@ -54,13 +52,10 @@ export class ClusterView {
     return this.#nodes
   }
 
-  /** What all known Nodes have, also those that are down, or whose driver restarts. */
+  /** What all known Nodes have, also those that are down. */
   get totalGpus(): number {
-    this.#totalGpus ??= this.#sources.caches.nodes.list().reduce((sum, { status }) => {
-      const [has, offers] = [resourcesOf(status?.capacity), resourcesOf(status?.allocatable)]
-      return sum + Math.max(has.gpus, offers.gpus)
-    }, 0)
-    return this.#totalGpus
+    const nodes = this.#sources.caches.nodes.list()
+    return nodes.reduce((sum, node) => sum + gpusOfNode(node), 0)
   }
 
   /** GPUs of all known Nodes, and those that attempts and pool pods use. */

@@ -1,6 +1,6 @@
 import type { ModelPoolSpec } from '../../shared/crd/model-pool.ts'
 import { JOB_SECONDS_DEFAULT, POOL_STEP_PODS, POOL_WAIT_SECONDS_MIN } from '../limits.ts'
-import { hasYielding } from './pool-demand.ts'
+import { hasYielding, type PoolDemand } from './pool-demand.ts'
 
 /** A pod that is neither ending nor ended. */
 export type ScalingPod = {
@@ -27,18 +27,9 @@ export type ScalingInput = {
   /** Pods cannot be made, because of a quota or a policy. */
   readonly blocked: boolean
   readonly pods: readonly ScalingPod[]
-  readonly demand: {
-    readonly waitingJobs: number
-    /** Mean time of one job; 0 while unknown. */
-    readonly expectedSeconds: number
+  readonly demand: PoolDemand & {
     /** From the creation of a pod until it takes jobs. */
     readonly startupSeconds: number
-    /** uids of pods that are to make room for a job. */
-    readonly yielding?: readonly string[] | undefined
-    /** Pods that may come beside what such jobs are to have; absent: nothing is. */
-    readonly room?: number | undefined
-    /** Whether pods may wait for room; absent: they may. */
-    readonly mayWait?: boolean | undefined
   }
   readonly nowMs: number
 }
@@ -65,7 +56,7 @@ export function autoscale(input: ScalingInput): Scaling {
   if (most < input.current) return makeWay(input, { yielding, most })
   const wanted = Math.min(grown(input), most)
   const scaling = wanted > input.current ? resize(input, wanted) : shrink(input)
-  return { ...scaling, leaving: [...new Set([...scaling.leaving, ...yielding.map(uidOf)])] }
+  return { ...scaling, leaving: [...new Set([...scaling.leaving, ...uidsOf(yielding)])] }
 }
 
 /** A pool that has more pods than it may have shrinks as if somebody had said so. */
@@ -79,7 +70,7 @@ function resize(input: ScalingInput, replicas: number): Scaling {
   const { pods, current } = input
   if (replicas >= current) return { replicas, leaving: unfinished(input) }
   const leaving = pods.toSorted(byLoss).slice(0, Math.max(0, pods.length - replicas))
-  return { replicas, leaving: leaving.map(({ uid }) => uid) }
+  return { replicas, leaving: uidsOf(leaving) }
 }
 
 /** Those that were chosen before first; never more than `minReplicas` lets go. */
@@ -119,7 +110,7 @@ function makeWay(input: ScalingInput, { yielding, most }: Yield): Scaling {
   const isHeldUp = freeMs.some((ms) => ms > nowMs)
   return {
     replicas: isHeldUp ? Math.max(most, current - unplaced.length) : most,
-    leaving: [...unplaced, ...yielding].map(uidOf),
+    leaving: uidsOf([...unplaced, ...yielding]),
     recheckAfterMs: nextMs(freeMs, nowMs),
   }
 }
@@ -129,14 +120,14 @@ export function endingOf({ leaving, replicas }: Scaling, podCount: number): read
   return leaving.slice(0, Math.max(0, podCount - replicas))
 }
 
-function uidOf({ uid }: ScalingPod): string {
-  return uid
+function uidsOf(pods: readonly ScalingPod[]): string[] {
+  return pods.map(({ uid }) => uid)
 }
 
 /** What Kubernetes has still to end of an earlier step. */
 function unfinished({ pods, current }: ScalingInput): string[] {
   if (pods.length <= current) return []
-  return pods.filter(({ leaving }) => leaving).map(({ uid }) => uid)
+  return uidsOf(pods.filter(({ leaving }) => leaving))
 }
 
 /** What goes first loses least. Kubernetes ends pods that are not ready before all others. */
@@ -191,8 +182,7 @@ function shrink(input: ScalingInput): Scaling {
   const isHeldUp = pods.some((pod) => !pod.ready && !free.includes(pod))
   const chosen = isHeldUp ? [] : free.toSorted(byLoss).slice(0, Math.max(0, surplus - missing))
   const replicas = current - Math.min(missing, surplus) - chosen.length
-  const leaving = chosen.map(({ uid }) => uid)
-  return { replicas, leaving, recheckAfterMs: nextMs(freeMs, input.nowMs) }
+  return { replicas, leaving: uidsOf(chosen), recheckAfterMs: nextMs(freeMs, input.nowMs) }
 }
 
 /** When the pod may go; a pod that has never been ready has been of no use since it was made. */

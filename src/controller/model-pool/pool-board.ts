@@ -193,22 +193,24 @@ export class PoolBoard {
     const name = keyOf(pool)
     const present = pods.filter(({ deleting, terminal }) => !deleting && !terminal)
     const bases = baseModelsOf(pool, facts)
+    const lacks = new Map(present.map((pod) => [pod, this.#lackedBy(pod)]))
     // Those that are to be replaced count as if they were gone, but for what they can do.
-    const current = present.filter((pod) => this.#lackedBy(pod).length === 0)
+    const current = present.filter((pod) => lacks.get(pod)?.length === 0)
     const toCome = slotsToCome(pool, current)
+    const gpus = podGpus(pool, facts)
     return {
       name,
       namespace: pool.metadata.namespace ?? '',
       models: pool.spec.models.map((model) => model.name),
-      gpusPerSlot: podGpus(pool, facts) / pool.spec.slots,
-      slots: present.flatMap((pod) => this.#viewSlots(pod)),
+      gpusPerSlot: gpus / pool.spec.slots,
+      slots: present.flatMap((pod) => this.#viewSlots(pod, lacks.get(pod))),
       loading: current.flatMap((pod) => loadingOf(pod, { pool, bases })),
       slotsToCome: toCome,
       growable: toCome > 0,
       growing: current.some(isComing),
       serving: present.length > 0 || toCome > 0,
       surplus: surplusOf(pool, present),
-      podRequest: { ...podAmounts(pool, facts), gpus: podGpus(pool, facts) },
+      podRequest: { ...podAmounts(pool, facts), gpus },
     }
   }
 
@@ -246,8 +248,7 @@ export class PoolBoard {
     })
   }
 
-  #viewSlots(pod: PoolPod): AdmissionSlot[] {
-    const lacked = this.#lackedBy(pod)
+  #viewSlots(pod: PoolPod, lacked: readonly string[] = []): AdmissionSlot[] {
     const lacks = lacked.length === 0 ? undefined : lacked
     return this.#freeSlots(pod).map(({ model }) => ({ pod: pod.uid, model, lacks }))
   }

@@ -4,7 +4,7 @@ import { POOL_WAKE_MS } from '../limits.ts'
 export type PoolDemand = {
   /** Jobs that would start now if the pool had a free slot for each. */
   readonly waitingJobs: number
-  /** Mean time that one of its jobs takes. */
+  /** Mean time that one of its jobs takes; 0 while unknown. */
   readonly expectedSeconds: number
   /** uids of its pods that are to go, for a job that needs their Node. */
   readonly yielding?: readonly string[] | undefined

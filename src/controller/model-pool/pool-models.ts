@@ -7,6 +7,7 @@ import {
   resourcesOf,
 } from '../../shared/domain/admission/resources.ts'
 import type { Caches } from '../caches.ts'
+import { gpusOfNode } from '../node-gpus.ts'
 
 /** What the shape of a pool's pods depends on beside the pool. */
 export type PoolFacts = {
@@ -21,11 +22,7 @@ type FactSources = {
 }
 
 export function poolFacts({ caches, allowCpu }: FactSources): PoolFacts {
-  // What a Node has, not what it offers now: its GPUs must not seem gone while a driver restarts.
-  const hasGpus = () =>
-    caches.nodes.list().some(({ status }) => {
-      return [status?.capacity, status?.allocatable].some((all) => resourcesOf(all).gpus > 0)
-    })
+  const hasGpus = () => caches.nodes.list().some((node) => gpusOfNode(node) > 0)
   return { modelOf: (name) => caches.models.get(name), onCpu: allowCpu && !hasGpus() }
 }
 

@@ -1,7 +1,5 @@
 /** Bounds of everything a pool pod waits for, repeats or remembers. */
 
-export const keyBytesMin = 16
-
 /** How long a cancelled job may take for the step it is in, before its process is killed. */
 export const cancelGraceMs = 15_000
 

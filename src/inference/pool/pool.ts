@@ -1,5 +1,5 @@
-import { sleep } from '../../platform/clock/sleep.ts'
 import { Assignments, type EndReason, type JobRef } from '../../platform/pool-pod/assignments.ts'
+import { chooseSlot } from '../../platform/pool-pod/choose-slot.ts'
 import { assert } from '../../shared/assert.ts'
 import type { Assigned, Assignment, PoolPodState } from '../../shared/wire/pool.ts'
 import type { PooledJob } from './do-job.ts'
@@ -40,7 +40,8 @@ export class Pool {
   /** Takes a job. @throws AppError as `Assignments.take` does. */
   assign(uid: string, assignment: Assignment): Assigned {
     const { runner, models } = this.#options
-    const slot = this.#chooseSlot(assignment)
+    const free = this.#options.slots.filter((one) => one.isFree)
+    const slot = chooseSlot(free, (one) => one.model, assignment)
     const taken = this.#assignments.take(uid, assignment, {
       runner,
       draining: this.#draining,
@@ -55,8 +56,7 @@ export class Pool {
 
   /** What became of an attempt, as soon as it is over or `forMs` are. @throws AppError */
   async wait(job: JobRef, forMs: number, signal: AbortSignal): Promise<Assigned> {
-    await sleep(forMs, AbortSignal.any([this.#assignments.over(job), signal]))
-    return this.#assignments.get(job)
+    return await this.#assignments.wait(job, forMs, signal)
   }
 
   /** Cancels what runs, forgets what has ended. */
@@ -77,13 +77,6 @@ export class Pool {
 
   cancelAll(): void {
     this.#assignments.cancelAll()
-  }
-
-  /** A slot that has the model warm, else the one that is to give up its own, else any free one. */
-  #chooseSlot({ model, instead }: Assignment): Slot | undefined {
-    const free = this.#options.slots.filter((slot) => slot.isFree)
-    const withModel = (name: string) => free.find((slot) => slot.model === name)
-    return withModel(model) ?? (instead === undefined ? undefined : withModel(instead)) ?? free[0]
   }
 
   #start(slot: Slot, job: Job): void {

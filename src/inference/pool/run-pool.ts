@@ -10,8 +10,8 @@ import { memoryBudgetBytes } from '../runtime/memory-budget.ts'
 import { doJob, type JobSurroundings } from './do-job.ts'
 import { cancelReserveMs, killReserveMs, reportReserveMs } from './limits.ts'
 import { Pool } from './pool.ts'
+import { readKey } from '../../platform/pool-pod/read-key.ts'
 import { startPoolServer } from '../../platform/pool-pod/server.ts'
-import { readKey } from './read-key.ts'
 import { Slot } from './slot.ts'
 
 /** The whole life of a pool pod: jobs until it is told to stop. Returns the exit code. */

@@ -22,12 +22,11 @@ export class WaitingKeys {
   /** A key that waits keeps its place, unless it goes ahead now. */
   add({ key, sinceMs }: WaitingKey, group: string | undefined): void {
     if (this.#ahead.has(key)) return
-    const before = this.#groupOf.get(key)
-    if (before !== undefined && group !== undefined) return
     if (group === undefined) {
-      this.#ahead.set(key, this.#remove(key, before) ?? sinceMs)
+      this.#ahead.set(key, this.#remove(key) ?? sinceMs)
       return
     }
+    if (this.#groupOf.has(key)) return
     const keys = this.#groups.get(group) ?? new Map<string, number>()
     this.#groups.set(group, keys)
     keys.set(key, sinceMs)
@@ -59,7 +58,7 @@ export class WaitingKeys {
     for (const [group, keys] of this.#groups) {
       const found = firstOf(keys, mayRun)
       if (found === undefined) continue
-      this.#remove(found.key, group)
+      this.#remove(found.key)
       this.#moveBack(group)
       this.#inARow = 0
       return found
@@ -75,7 +74,8 @@ export class WaitingKeys {
   }
 
   /** Since when it waited. */
-  #remove(key: string, group: string | undefined): number | undefined {
+  #remove(key: string): number | undefined {
+    const group = this.#groupOf.get(key)
     if (group === undefined) return undefined
     const keys = this.#groups.get(group)
     const sinceMs = keys?.get(key)

@@ -1,3 +1,4 @@
+import { sleep } from '../clock/sleep.ts'
 import { AppError } from '../../shared/errors.ts'
 import type { Report } from '../../shared/wire/internal.ts'
 import type { Assigned, Assignment } from '../../shared/wire/pool.ts'
@@ -85,6 +86,12 @@ export class Assignments {
   /** Fires when the attempt is over. @throws AppError job.not_found */
   over(job: JobRef): AbortSignal {
     return this.#shown(job).over.signal
+  }
+
+  /** What became of an attempt, as soon as it is over or `forMs` are. @throws AppError job.not_found */
+  async wait(job: JobRef, forMs: number, signal: AbortSignal): Promise<Assigned> {
+    await sleep(forMs, AbortSignal.any([this.over(job), signal]))
+    return this.get(job)
   }
 
   end({ uid, attempt }: JobRef, reason: EndReason): void {

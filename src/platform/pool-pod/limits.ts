@@ -1,5 +1,7 @@
 /** Bounds of what the wire of a pool pod takes and remembers. */
 
+export const keyBytesMin = 16
+
 /** Ended jobs whose result can still be asked for. */
 export const rememberedJobsMax = 1_000
 

@@ -8,7 +8,6 @@ import { type CountingClient, dyingAfter } from '../../integration/controller/dy
 import { conditionOf } from '../../integration/controller/scene.ts'
 import type { World } from '../../integration/controller/world.ts'
 import { eventually } from '../../support/eventually.ts'
-import { longTests } from '../../support/long.ts'
 import type { Lane } from './crash-lanes.ts'
 
 /** One way through the life of a job. Its key begins the names of its jobs. */
@@ -137,7 +136,8 @@ export type Played = {
   readonly writes: readonly string[]
 }
 
-const playMs = longTests ? 120_000 : 45_000
+/** The slot of a job that was deleted while no controller lived comes back within 90 s. */
+const playMs = 120_000
 
 /**
  * Plays a scenario. Each controller is killed after so many writes and then followed by the next;

@@ -61,8 +61,7 @@ async function ended(name: string, is = 'True/Completed') {
 }
 
 describe('a job in a slot of a pool', () => {
-  it('completes with two writes of its status, and no pod of its own', async () => {
-    const before = counting.writes.length
+  it('completes without a pod of its own', async () => {
     await createJob('quick', completes, { execution: 'Auto' })
     const { status, metadata } = await ended('quick')
     const [first, second] = pods.ready()
@@ -77,9 +76,23 @@ describe('a job in a slot of a pool', () => {
     await eventually(async () => {
       expect(await world.eventReasons()).toEqual(['Admitted', 'Completed'])
     })
+  })
+
+  it('costs two writes of its status, three where it takes longer than a moment', async () => {
+    const before = counting.writes.length
+    // On a busy machine one of them may take longer than a moment.
+    const names = ['cheap-1', 'cheap-2', 'cheap-3']
+    for (const name of names) {
+      await createJob(name, completes)
+      await ended(name)
+    }
     const writes = counting.writes.slice(before)
-    expect(writes.filter((write) => write.includes('/generationjobs/quick/'))).toHaveLength(2)
-    expect(writes.filter((write) => !write.includes('/events')).length).toBeLessThan(10)
+    const counts = names.map((name) => {
+      return writes.filter((write) => write.includes(`/generationjobs/${name}/`)).length
+    })
+    expect(Math.min(...counts)).toBe(2)
+    expect(Math.max(...counts)).toBeLessThanOrEqual(3)
+    expect(writes.filter((write) => !write.includes('/events')).length).toBeLessThan(30)
   })
 
   it('is told to run when it runs for longer than a moment', async () => {

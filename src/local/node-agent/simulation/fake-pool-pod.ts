@@ -1,5 +1,6 @@
 import { sleep } from '../../../platform/clock/sleep.ts'
 import { Assignments, type JobRef } from '../../../platform/pool-pod/assignments.ts'
+import { chooseSlot } from '../../../platform/pool-pod/choose-slot.ts'
 import { assert } from '../../../shared/assert.ts'
 import type { Assigned, Assignment, PoolPodState, SlotState } from '../../../shared/wire/pool.ts'
 import { secondsOf, type Simulation } from './simulation.ts'
@@ -64,7 +65,8 @@ export class FakePoolPod {
   assign(uid: string, assignment: Assignment): Assigned {
     const { runner, models } = this.#options
     const { attempt, model } = assignment
-    const index = this.#chooseSlot(assignment)
+    const idle = [...this.#slots.keys()].filter((one) => this.#slots[one]?.state === 'Idle')
+    const index = chooseSlot(idle, (one) => this.#slots[one]?.model, assignment)
     const taken = this.#assignments.take(uid, assignment, {
       runner,
       models,
@@ -79,8 +81,7 @@ export class FakePoolPod {
   }
 
   async wait(job: JobRef, forMs: number, signal: AbortSignal): Promise<Assigned> {
-    await sleep(forMs, AbortSignal.any([this.#assignments.over(job), signal]))
-    return this.#assignments.get(job)
+    return await this.#assignments.wait(job, forMs, signal)
   }
 
   drop(job: JobRef): void {
@@ -97,13 +98,6 @@ export class FakePoolPod {
 
   cancelAll(): void {
     this.#assignments.cancelAll()
-  }
-
-  /** A slot that has the model, else the one that is to give up its own, else any idle one. */
-  #chooseSlot({ model, instead }: Assignment): number | undefined {
-    const idle = [...this.#slots.keys()].filter((index) => this.#slots[index]?.state === 'Idle')
-    const withModel = (name: string) => idle.find((index) => this.#slots[index]?.model === name)
-    return withModel(model) ?? (instead === undefined ? undefined : withModel(instead)) ?? idle[0]
   }
 
   async #run({ index, job, model, stop }: Run): Promise<void> {

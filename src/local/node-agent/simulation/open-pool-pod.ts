@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
+import { readKey } from '../../../platform/pool-pod/read-key.ts'
 import { startPoolServer } from '../../../platform/pool-pod/server.ts'
 import { poolEnvironment } from '../../../shared/domain/pod-contract.ts'
 import type { Clock } from '../../../shared/clock.ts'
-import { AppError } from '../../../shared/errors.ts'
 import { poolPort } from '../../../shared/wire/pool.ts'
 import { planContainer } from '../container-plan.ts'
 import { runFolder } from '../container-process.ts'
@@ -14,9 +13,6 @@ import type { Container } from '../pod.ts'
 import { writeVolumes } from '../volumes.ts'
 import { FakePoolPod } from './fake-pool-pod.ts'
 import type { Simulation } from './simulation.ts'
-
-/** Bytes that a real pod wants of its key at least. */
-const keyBytesMin = 16
 
 /** What it is shows in each of its answers. */
 const fakeName = 'fake-pool-pod'
@@ -58,10 +54,7 @@ export async function openPoolPod(parts: PoolPodParts): Promise<OpenPoolPod> {
   const files = runFolder(place.folder, container.name, 0)
   const { environment } = await planContainer(container, { place, image, files })
   const settings = settingsSchema.parse(environment)
-  const key = await readFile(settings[poolEnvironment.keyFile])
-  if (key.length < keyBytesMin) {
-    throw new AppError('platform.misconfigured', `the pool's key has under ${keyBytesMin} bytes`)
-  }
+  const key = await readKey(settings[poolEnvironment.keyFile])
   const closing = new AbortController()
   const pod = new FakePoolPod({
     runner: `fake-${randomUUID()}`,

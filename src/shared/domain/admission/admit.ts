@@ -264,7 +264,7 @@ class Plan {
     const { nodes, slots, tally } = this.#rooms
     if (!nodes.keepFor(job.request, { mayClear: this.#needsNode(job) })) return
     this.#reserved = job
-    slots.close(nodes.kept()?.leaving ?? [])
+    slots.close(nodes.leaving)
     tally.count({ ...job, gpus: job.request.gpus, startMs: this.#input.nowMs })
   }
 

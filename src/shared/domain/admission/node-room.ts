@@ -21,7 +21,7 @@ type Run = Tenant & { readonly startMs: number }
 
 /** What pools are to do, and to leave alone, for jobs whose pods have no Node yet. */
 export type KeptRoom = {
-  /** uids of the pods that are to go, and of those that are going there already. */
+  /** As `NodeRoom.leaving`. */
   readonly leaving: readonly string[]
   /** What is free on each Node beside what was promised, but for Nodes that are kept. */
   readonly elsewhere: readonly Resources[]
@@ -117,6 +117,11 @@ export class NodeRoom {
     const going = this.#runsOn(chosen.name).filter(({ pool }) => pool !== undefined)
     this.#leaving.push(...[...going, ...chosen.pods].map(({ uid }) => uid))
     return true
+  }
+
+  /** uids of the pods of pools that are to go, and of those that are going there already. */
+  get leaving(): readonly string[] {
+    return this.#leaving
   }
 
   kept(): KeptRoom | undefined {

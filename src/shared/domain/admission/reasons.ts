@@ -26,7 +26,7 @@ export type Rooms = { readonly nodes: NodeRoom; readonly slots: SlotRoom; readon
 export function openRooms(input: AdmissionInput): Rooms {
   const nodes = openNodeRoom(input)
   const slots = new SlotRoom(input.pools)
-  slots.close(nodes.kept()?.leaving ?? [])
+  slots.close(nodes.leaving)
   return { nodes, slots, tally: openTally(input) }
 }
 

@@ -13,13 +13,14 @@ type SlotWish = {
 /** The free slots of the pools while a plan gives them away. */
 export class SlotRoom {
   readonly #pools: ReadonlyMap<string, Pool>
-  readonly #isMixed: boolean
+  /** Some pods have what others of their pool lack: jobs of one shape may find different slots. */
+  readonly isMixed: boolean
   /** By the array of names itself: a plan asks several times for the same job. */
   readonly #sorted = new Map<readonly string[], readonly PoolView[]>()
 
   constructor(pools: readonly PoolView[]) {
     this.#pools = new Map(pools.map((view) => [view.name, { view, free: groupSlots(view) }]))
-    this.#isMixed = pools.some(({ slots }) => slots.some(({ lacks = [] }) => lacks.length > 0))
+    this.isMixed = pools.some(({ slots }) => slots.some(({ lacks = [] }) => lacks.length > 0))
   }
 
   /** With the model in memory, else with none, else one that has to switch. */
@@ -35,11 +36,6 @@ export class SlotRoom {
     return asItIs ?? (maySwitch ? spareOf(pools, suits) : undefined)
   }
 
-  /** Some pods have what others of their pool lack: jobs of one shape may find different slots. */
-  get isMixed(): boolean {
-    return this.#isMixed
-  }
-
   take({ pool, pod, slotModel }: SlotPlace): void {
     const free = this.#pools.get(pool)?.free
     const slots = free?.get(slotModel) ?? []
@@ -50,6 +46,7 @@ export class SlotRoom {
 
   /** These pods take no more jobs. */
   close(pods: readonly string[]): void {
+    if (pods.length === 0) return
     for (const { free } of this.#pools.values()) {
       for (const [model, slots] of free) {
         const left = slots.filter(({ pod }) => !pods.includes(pod))

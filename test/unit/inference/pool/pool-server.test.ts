@@ -4,7 +4,7 @@ import path from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { Pool } from '../../../../src/inference/pool/pool.ts'
 import { type PoolServer, startPoolServer } from '../../../../src/platform/pool-pod/server.ts'
-import { readKey } from '../../../../src/inference/pool/read-key.ts'
+import { readKey } from '../../../../src/platform/pool-pod/read-key.ts'
 import { signRequest } from '../../../../src/platform/http/request-signature.ts'
 import { poolPodState } from '../../../../src/shared/wire/pool.ts'
 
