@@ -15,12 +15,17 @@ const HEALTHY_MS = 25_000
 const ORDERLY_MS = 10_000
 /** Ended in order but early: a server that goes ends all its watches, and all come back at once. */
 const SPREAD_MS = 1_000
+/**
+ * Ended in order after news: an API server that cannot send changes as fast as they come ends the
+ * watch (its metric apiserver_terminated_watchers_total). Whoever waits then is further behind.
+ */
+const BEHIND_MS = 200
 
 export type Pacing = {
   /** A list or watch begins; a watch is asked to last so long. */
   readonly begin: (plannedMs: number) => void
   /** It has ended, with an error or in order: how long to wait before the next. */
-  readonly end: (error: unknown) => number
+  readonly end: (error: unknown, told: { readonly news: boolean }) => number
   /** The server answered and said no. */
   readonly isRefusal: (error: unknown) => boolean
 }
@@ -40,7 +45,7 @@ export function startPacing(options: {
       startedMs = clock.nowMs()
       plannedMs = duration
     },
-    end: (error) => {
+    end: (error, { news }) => {
       const livedMs = clock.nowMs() - startedMs
       if (livedMs >= HEALTHY_MS) {
         refused.reset()
@@ -49,6 +54,7 @@ export function startPacing(options: {
       if (error === undefined && livedMs >= ORDERLY_MS) {
         return livedMs >= plannedMs ? 0 : SPREAD_MS * random()
       }
+      if (error === undefined && news) return BEHIND_MS * random()
       if (isUnreachable(error)) {
         refused.reset()
         return unreachable.next()

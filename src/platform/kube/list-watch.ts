@@ -89,6 +89,8 @@ class Loop<T extends KubeObject> {
   readonly #store: Store<T>
   readonly #stopping = new AbortController()
   readonly #signal: AbortSignal
+  /** Changes that the watch of the moment has told. */
+  #changes = 0
   /** Keys whose handler threw; they are reported again with the next event. */
   readonly #unreported = new Set<string>()
   readonly #finished: Promise<void>
@@ -126,6 +128,7 @@ class Loop<T extends KubeObject> {
       const watching = this.#position !== undefined
       const watchSeconds = this.#drawWatchSeconds()
       pacing.begin(watchSeconds * 1000)
+      this.#changes = 0
       const error = await this.#step(watchSeconds).then(
         () => undefined,
         (caught: unknown) => caught ?? new Error('the cause is unknown'),
@@ -135,7 +138,9 @@ class Loop<T extends KubeObject> {
       refusedWatches = watching && pacing.isRefusal(error) ? refusedWatches + 1 : 0
       const isDoubtful = isGone(error) || refusedWatches >= REFUSED_WATCHES_MAX
       this.#keepPosition(!isDoubtful)
-      if (watching || error !== undefined) await sleep(pacing.end(error), this.#signal)
+      if (watching || error !== undefined) {
+        await sleep(pacing.end(error, { news: this.#changes > 0 }), this.#signal)
+      }
     }
     this.synced.reject(this.#signal.reason)
   }
@@ -251,6 +256,7 @@ class Loop<T extends KubeObject> {
     const version = object.metadata.resourceVersion
     this.#reportAgain()
     if (event.type !== 'BOOKMARK') {
+      this.#changes += 1
       const change = event.type === 'DELETED' ? this.#store.delete(object) : this.#store.put(object)
       if (change !== undefined) this.#announce(change)
     }

@@ -41,10 +41,10 @@ describe('backOffMs', () => {
 function build(chance = 0) {
   let nowMs = 0
   const pacing = startPacing({ clock: { nowMs: () => nowMs }, random: () => chance })
-  return (error: unknown, livedMs = 0, plannedMs = 30_000) => {
+  return (error: unknown, livedMs = 0, { plannedMs = 30_000, news = false } = {}) => {
     pacing.begin(plannedMs)
     nowMs += livedMs
-    return pacing.end(error)
+    return pacing.end(error, { news })
   }
 }
 
@@ -78,7 +78,7 @@ describe('the pacing of a list-watch', () => {
 
   it('continues at once after a watch that lasted as long as it was asked to', () => {
     expect(build(1)(undefined, 30_000)).toBe(0)
-    expect(build(1)(undefined, 45_000, 45_000)).toBe(0)
+    expect(build(1)(undefined, 45_000, { plannedMs: 45_000 })).toBe(0)
   })
 
   it('spreads those out whose server ended all watches early and in order', () => {
@@ -96,6 +96,13 @@ describe('the pacing of a list-watch', () => {
   it('pauses ever longer after watches that end at once', () => {
     const end = build()
     expect([end(undefined, 5), end(undefined, 5), end(undefined, 5)]).toEqual([800, 1_600, 3_200])
+  })
+
+  it('hardly waits after news: the server may have more of it than it can send', () => {
+    const end = build(0.5)
+    const delays = Array.from({ length: 20 }, () => end(undefined, 5, { news: true }))
+    expect(Math.max(...delays)).toBe(100)
+    expect(end(refused, 5, { news: true })).toBeGreaterThanOrEqual(800)
   })
 
   it('forgets old faults only after a healthy time', () => {
