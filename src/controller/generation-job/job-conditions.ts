@@ -28,7 +28,12 @@ export function creditsCondition(observed: Observed): ConditionDraft {
     if (kept?.reason === reason) return kept
     return condition({ type, status: 'False', reason, message: answer.value.message })
   }
-  return kept ?? condition({ type, status: 'Unknown', reason: 'Pending' })
+  return kept ?? unknownCredits(observed)
+}
+
+function unknownCredits({ hold }: Observed): ConditionDraft {
+  const message = hold?.answer.kind === 'Unreachable' ? hold.answer.message : undefined
+  return condition({ type: 'CreditsReserved', status: 'Unknown', reason: 'Pending', message })
 }
 
 export function modelCondition(observed: Observed): ConditionDraft {

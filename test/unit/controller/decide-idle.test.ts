@@ -67,11 +67,12 @@ describe('a job without credits', () => {
     expect(again.kinds).toEqual([])
   })
 
-  it('waits while the api is down and says that it has not answered', () => {
+  it('waits while the api is down and says what came instead of an answer', () => {
     const hold = { answer: unreachable, askAgainMs: 0 }
-    const { kinds, conditions } = decided({ hold, place: admitted })
+    const { kinds, conditions, messageOf } = decided({ hold, place: admitted })
     expect(kinds).toEqual(['WriteStatus'])
     expect(conditions['CreditsReserved']).toBe('Unknown/Pending')
+    expect(messageOf('CreditsReserved')).toBe('The api does not answer.')
   })
 
   it('keeps the reason it knows when the api goes down', () => {
