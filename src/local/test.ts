@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { z } from 'zod'
 import { childEnvironment } from '../platform/config/environment.ts'
 import { readLocalConfig } from '../platform/config/local.ts'
@@ -31,7 +31,11 @@ const vitestReport = z.object({
   numPendingTests: z.int(),
   numTodoTests: z.int().default(0),
   numFailedTestSuites: z.int(),
+  testResults: z.array(z.object({ name: z.string(), startTime: z.number(), endTime: z.number() })),
 })
+type Report = z.infer<typeof vitestReport>
+/** Files of each lane that are named with their time: who adds a slow one shall see it. */
+const slowestShown = 8
 
 const isCheckOnly = process.argv.includes('--check')
 const isFaultsOnly = process.argv.includes('--faults')
@@ -45,6 +49,7 @@ async function main(): Promise<number> {
   const failed = await runChecks(isFaultsOnly ? [] : checks)
   if (!isCheckOnly) await prepare()
   const results = await Promise.all(lanes().map(runTests))
+  printSlowest(results)
   const isGood = results.every(({ exitCode }) => exitCode === 0) && failed.length === 0
   if (isFaultsOnly && !isGood) print(`again: ATELIER_TEST_SEED=${seed} npm run test:faults`)
   if (!isFaultsOnly) print(failed.length === 0 ? 'checks: all passed' : failedLine(failed))
@@ -55,6 +60,11 @@ async function main(): Promise<number> {
     `${total('passed')} passed, ${total('failed') + failed.length} failed, ${total('skipped')} skipped`,
   )
   return isGood ? 0 : 1
+}
+
+function printSlowest(results: readonly Result[]): void {
+  const ran = results.filter(({ slowest }) => slowest !== '')
+  for (const { title, slowest } of ran) print(`slowest of ${title}: ${slowest}`)
 }
 
 function failedLine(failed: readonly string[]): string {
@@ -92,7 +102,13 @@ function lanes(): readonly Lane[] {
 }
 
 type Lane = { readonly title: string; readonly args: readonly string[] }
-type Result = { readonly exitCode: number; readonly counts: Counts }
+type Result = {
+  readonly title: string
+  readonly exitCode: number
+  readonly counts: Counts
+  /** One line; empty when no file has run. */
+  readonly slowest: string
+}
 
 async function runTests({ title, args }: Lane): Promise<Result> {
   const folder = await mkdtemp(join(tmpdir(), 'atelier-report-'))
@@ -102,15 +118,14 @@ async function runTests({ title, args }: Lane): Promise<Result> {
     program: 'vitest',
     args: ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`, ...args],
   })
-  const counts = await readCounts(file, exitCode)
+  const text = await readFile(file, 'utf8').catch(() => undefined)
   await rm(folder, { recursive: true, force: true })
-  return { exitCode, counts }
+  const report = text === undefined ? undefined : vitestReport.parse(JSON.parse(text))
+  return { title, exitCode, counts: countsOf(report, exitCode), slowest: slowestOf(report) }
 }
 
-async function readCounts(file: string, exitCode: number): Promise<Counts> {
-  const text = await readFile(file, 'utf8').catch(() => undefined)
-  if (text === undefined) return { passed: 0, failed: 1, skipped: 0 }
-  const report = vitestReport.parse(JSON.parse(text))
+function countsOf(report: Report | undefined, exitCode: number): Counts {
+  if (report === undefined) return { passed: 0, failed: 1, skipped: 0 }
   // A file that does not load, or a set-up that fails, has no failed test of its own.
   const silent = exitCode !== 0 && report.numFailedTests === 0 ? 1 : 0
   return {
@@ -118,6 +133,15 @@ async function readCounts(file: string, exitCode: number): Promise<Counts> {
     failed: report.numFailedTests + silent,
     skipped: report.numPendingTests + report.numTodoTests,
   }
+}
+
+function slowestOf({ testResults = [] }: Partial<Report> = {}): string {
+  return testResults
+    .map(({ name, startTime, endTime }) => ({ name, seconds: (endTime - startTime) / 1000 }))
+    .toSorted((one, other) => other.seconds - one.seconds)
+    .slice(0, slowestShown)
+    .map(({ name, seconds }) => `${relative(projectFolder, name)} ${Math.round(seconds)} s`)
+    .join(', ')
 }
 
 function run({ title, program, args }: Check): Promise<number> {
