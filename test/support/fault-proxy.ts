@@ -29,6 +29,8 @@ export type FaultProxy = {
   readonly cutConnections: () => void
   /** Sends the 410 ERROR event into every open watch. */
   readonly expireWatches: () => void
+  /** As an API server does with who takes its news too slowly: ends every open watch, in order. */
+  readonly endWatches: () => void
   /** Open watches stay open but nothing comes through them any more. */
   readonly freezeWatches: () => void
   /** What becomes of each line of a watch from now on; undefined: nothing comes of it. */
@@ -161,6 +163,10 @@ class FaultInjector implements FaultProxy {
 
   expireWatches = (): void => {
     for (const { response } of this.#watches) response.end(`${expiredEvent}\n`)
+  }
+
+  endWatches = (): void => {
+    for (const { response } of this.#watches) response.end()
   }
 
   freezeWatches = (): void => {

@@ -200,6 +200,24 @@ describe.concurrent('a list-watch in front of a faulty API server', () => {
   )
 
   it(
+    'stays up to date with a server that ends each watch after some news',
+    withScene(async (scene) => {
+      await scene.startSynced()
+      const steps = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+      for (const name of steps) {
+        await scene.create(name)
+        // As a refusal, the sixth end would lead to a pause of 20 s.
+        await eventually(() => expect(scene.keys).toContain(`${scene.namespace}/${name}`), 10_000)
+        scene.proxy.endWatches()
+      }
+      await scene.expectConverged()
+      expect(scene.proxy.count('list')).toBe(1)
+      expect(scene.proxy.count('watch')).toBeGreaterThanOrEqual(steps.length)
+      await scene.expectAlive()
+    }),
+  )
+
+  it(
     'goes on when a handler throws, and tells the key again',
     withScene(async (scene) => {
       let faults = 2
