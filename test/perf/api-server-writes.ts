@@ -4,6 +4,8 @@ import type { KubeClient } from '../../src/platform/kube/client.ts'
 export type Writes = ReadonlyMap<string, number>
 
 const counter = 'apiserver_request_total{'
+/** They are answered, and nothing of them is kept. */
+const answeredOnly = /^POST (serviceaccounts\/token|tokenreviews|\w*subject(access|rules)reviews)$/
 const writingVerbs = new Set(['POST', 'PUT', 'PATCH', 'APPLY', 'DELETE', 'DELETECOLLECTION'])
 
 export type WriteCounts = {
@@ -32,10 +34,10 @@ export function parseWrites(lines: readonly string[]): WriteCounts {
     if (!line.startsWith(counter)) continue
     const label = (name: string) => new RegExp(`[{,]${name}="([^"]*)"`).exec(line)?.[1] ?? ''
     const verb = label('verb')
-    // What is only tried out is written nowhere.
-    if (!writingVerbs.has(verb) || label('dry_run') !== '') continue
     const subresource = label('subresource')
     const name = `${verb} ${label('resource')}${subresource === '' ? '' : `/${subresource}`}`
+    // What is only tried out is written nowhere either.
+    if (!writingVerbs.has(verb) || label('dry_run') !== '' || answeredOnly.test(name)) continue
     const counts = label('code').startsWith('2') ? done : refused
     counts.set(name, (counts.get(name) ?? 0) + Number(line.slice(line.lastIndexOf(' ') + 1)))
   }

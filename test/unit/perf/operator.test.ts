@@ -57,6 +57,9 @@ const metrics = [
   'apiserver_request_total{code="200",dry_run="",resource="leases",subresource="",verb="PATCH"} 5',
   'apiserver_request_total{code="201",dry_run="",resource="leases",subresource="",verb="PATCH"} 1',
   'apiserver_request_total{code="201",dry_run="",resource="events",subresource="",verb="POST"} 4',
+  'apiserver_request_total{code="201",dry_run="",resource="serviceaccounts",subresource="token",verb="POST"} 8',
+  'apiserver_request_total{code="201",dry_run="",resource="tokenreviews",subresource="",verb="POST"} 8',
+  'apiserver_request_total{code="201",dry_run="",resource="subjectaccessreviews",subresource="",verb="POST"} 8',
   'apiserver_request_duration{code="201",resource="pods",verb="POST"} 3',
 ]
 
