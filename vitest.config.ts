@@ -4,15 +4,17 @@ import { defineConfig } from 'vitest/config'
 /** Files share the modules of their process: loading them anew took a seventh of the time. */
 const isolate = false
 
-/** On real parts, which each of the two projects starts for itself; one file at a time. */
-const onRealParts = {
+/** One file at a time. */
+const inTurn = {
   isolate,
   sequence: { groupOrder: 2 },
-  globalSetup: ['test/support/global-setup.ts'],
   fileParallelism: false,
   testTimeout: 60_000,
   hookTimeout: 120_000,
 }
+/** On real parts, which each of the two projects starts for itself. */
+const onRealParts = { ...inTurn, globalSetup: ['test/support/global-setup.ts'] }
+const inferenceTests = 'test/integration/inference/**/*.test.ts'
 const apiTests = 'test/integration/api-*/**/*.test.ts'
 
 export default defineConfig({
@@ -34,13 +36,15 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
         },
       },
+      // Processes of the inference image, which know neither cluster nor database.
+      { test: { ...inTurn, name: 'inference', include: [inferenceTests] } },
       { test: { ...onRealParts, name: 'api', include: [apiTests] } },
       {
         test: {
           ...onRealParts,
           name: 'cluster',
           include: ['test/{integration,fault,e2e}/**/*.test.ts'],
-          exclude: [apiTests],
+          exclude: [apiTests, inferenceTests],
         },
       },
     ],

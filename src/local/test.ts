@@ -89,16 +89,20 @@ async function prepare(): Promise<void> {
 
 /** Each lane has real parts of its own, so that two can run side by side; the rest is serial. */
 function lanes(): readonly Lane[] {
-  if (isCheckOnly) return [{ title: 'tests', args: ['--project', 'unit', 'test/tidy.test.ts'] }]
+  if (isCheckOnly) return [{ title: 'tests', args: [...projects('unit'), 'test/tidy.test.ts'] }]
   if (isFaultsOnly) {
     const files = filters.length > 0 ? filters : ['test/fault/']
-    return [{ title: 'tests: faults', args: ['--project', 'cluster', ...files] }]
+    return [{ title: 'tests: faults', args: [...projects('cluster'), ...files] }]
   }
   if (filters.length > 0) return [{ title: 'tests', args: filters }]
   return [
-    { title: 'tests: unit and api', args: ['--project', 'unit', '--project', 'api'] },
-    { title: 'tests: cluster', args: ['--project', 'cluster'] },
+    { title: 'tests: unit, inference and api', args: projects('unit', 'inference', 'api') },
+    { title: 'tests: cluster', args: projects('cluster') },
   ]
+}
+
+function projects(...names: readonly string[]): readonly string[] {
+  return names.flatMap((name) => ['--project', name])
 }
 
 type Lane = { readonly title: string; readonly args: readonly string[] }

@@ -231,6 +231,8 @@ describe('a mail', () => {
     expect(await rowOf(swept)).toMatchObject({ state: 'Failed', fault: 'expired', sealed: null })
     await alone.mailer.send(tried)
     clock.advance(10 * minuteMs)
+    // It takes tasks too, and each one that it cannot do waits for twice as long as before.
+    await alone.close()
     const work = startReplica()
     await connected(work)
     // Asked for once more, it reaches the handler, not the sweep.
