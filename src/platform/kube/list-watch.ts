@@ -89,8 +89,6 @@ class Loop<T extends KubeObject> {
   readonly #store: Store<T>
   readonly #stopping = new AbortController()
   readonly #signal: AbortSignal
-  /** Changes that the watch of the moment has told. */
-  #changes = 0
   /** Keys whose handler threw; they are reported again with the next event. */
   readonly #unreported = new Set<string>()
   readonly #finished: Promise<void>
@@ -128,19 +126,16 @@ class Loop<T extends KubeObject> {
       const watching = this.#position !== undefined
       const watchSeconds = this.#drawWatchSeconds()
       pacing.begin(watchSeconds * 1000)
-      this.#changes = 0
-      const error = await this.#step(watchSeconds).then(
-        () => undefined,
-        (caught: unknown) => caught ?? new Error('the cause is unknown'),
+      const { error, news } = await this.#step(watchSeconds).then(
+        (told) => ({ error: undefined, news: told }),
+        (caught: unknown) => ({ error: caught ?? new Error('the cause is unknown'), news: false }),
       )
       if (this.#signal.aborted) break
       if (error !== undefined) this.#report(error)
       refusedWatches = watching && pacing.isRefusal(error) ? refusedWatches + 1 : 0
       const isDoubtful = isGone(error) || refusedWatches >= REFUSED_WATCHES_MAX
       this.#keepPosition(!isDoubtful)
-      if (watching || error !== undefined) {
-        await sleep(pacing.end(error, { news: this.#changes > 0 }), this.#signal)
-      }
+      if (watching || error !== undefined) await sleep(pacing.end(error, { news }), this.#signal)
     }
     this.synced.reject(this.#signal.reason)
   }
@@ -154,9 +149,11 @@ class Loop<T extends KubeObject> {
     return Math.ceil(this.#limits.watchSecondsMin * (1 + this.#options.random() / 2))
   }
 
-  async #step(watchSeconds: number): Promise<void> {
-    if (this.#position === undefined) await this.#list()
-    else await this.#watch(this.#position, watchSeconds)
+  /** Whether a watch has told changes. */
+  async #step(watchSeconds: number): Promise<boolean> {
+    if (this.#position !== undefined) return await this.#watch(this.#position, watchSeconds)
+    await this.#list()
+    return false
   }
 
   async #list(): Promise<void> {
@@ -227,7 +224,7 @@ class Loop<T extends KubeObject> {
     }
   }
 
-  async #watch(position: string, watchSeconds: number): Promise<void> {
+  async #watch(position: string, watchSeconds: number): Promise<boolean> {
     const { client, kind, namespace, labelSelector, fieldSelector } = this.#options
     const { silenceMs } = this.#limits
     const lines = await client.stream({
@@ -243,25 +240,28 @@ class Loop<T extends KubeObject> {
       silenceMs,
       signal: this.#signal,
     })
+    let news = false
     for await (const line of lines) {
-      if (this.#signal.aborted) return
-      this.#take(line)
+      if (this.#signal.aborted) return news
+      news = this.#take(line) || news
     }
+    return news
   }
 
-  #take(line: string): void {
+  /** Whether it is more than a bookmark. */
+  #take(line: string): boolean {
     const event = parseWatchEvent<T>(line)
     if (event.type === 'ERROR') throw kubeErrorOf({ status: 500, body: event.object })
     const { object } = event
     const version = object.metadata.resourceVersion
     this.#reportAgain()
     if (event.type !== 'BOOKMARK') {
-      this.#changes += 1
       const change = event.type === 'DELETED' ? this.#store.delete(object) : this.#store.put(object)
       if (change !== undefined) this.#announce(change)
     }
     this.#position = version
     if (BigInt(version) > this.#newest) this.#newest = BigInt(version)
+    return event.type !== 'BOOKMARK'
   }
 
   #announce({ before, after }: Change<T>): void {
