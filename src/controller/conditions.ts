@@ -1,3 +1,4 @@
+import { timestamp } from '../shared/clock.ts'
 import type { Condition } from '../shared/crd/common.ts'
 
 /** A condition as a decision sees it; the rest follows from the object and the clock. */
@@ -14,11 +15,6 @@ export function findCondition(
 
 export function isTrue(conditions: readonly Condition[] | undefined, type: string): boolean {
   return findCondition(conditions, type)?.status === 'True'
-}
-
-/** RFC 3339 in whole seconds, as Kubernetes writes times. */
-export function timestamp(nowMs: number): string {
-  return `${new Date(nowMs).toISOString().slice(0, 19)}Z`
 }
 
 /**

@@ -3,3 +3,8 @@ export type Clock = {
   /** Milliseconds since 1970-01-01 UTC. */
   readonly nowMs: () => number
 }
+
+/** RFC 3339 in whole seconds, as Kubernetes writes times. */
+export function timestamp(nowMs: number): string {
+  return `${new Date(nowMs).toISOString().slice(0, 19)}Z`
+}

@@ -1,7 +1,8 @@
+import { timestamp } from '../../shared/clock.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import { exitCodes } from '../../shared/domain/pod-contract.ts'
 import type { AttemptReport, Report } from '../../shared/wire/internal.ts'
-import { findCondition, timestamp } from '../conditions.ts'
+import { findCondition } from '../conditions.ts'
 import type { OverCause } from './pool-watcher.ts'
 import {
   type AttemptView,

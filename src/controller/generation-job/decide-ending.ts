@@ -1,9 +1,9 @@
+import { timestamp } from '../../shared/clock.ts'
 import {
   type AttemptEnd,
   deliversNothing,
   type GenerationJobStatus,
 } from '../../shared/crd/generation-job.ts'
-import { timestamp } from '../conditions.ts'
 import {
   type AttemptOutcome,
   type AttemptState,

@@ -1,5 +1,5 @@
+import { timestamp } from '../../shared/clock.ts'
 import type { GenerationJobStatus } from '../../shared/crd/generation-job.ts'
-import { timestamp } from '../conditions.ts'
 import { type AttemptOutcome, type AttemptState, isSuspending } from './attempt.ts'
 import { isDisruption } from './checks.ts'
 import { attemptFields, liveConditions, recorded } from './decide-live.ts'

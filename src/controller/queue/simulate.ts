@@ -1,3 +1,4 @@
+import { timestamp } from '../../shared/clock.ts'
 import { type GenerationJob, generationJobSpec } from '../../shared/crd/generation-job.ts'
 import type { AdmissionInput } from '../../shared/domain/admission/input.ts'
 import type { Candidate } from '../../shared/domain/admission/queue.ts'
@@ -8,7 +9,6 @@ import type {
   SimulateRequest,
   WantedJobs,
 } from '../../shared/wire/queue.ts'
-import { timestamp } from '../conditions.ts'
 import type { Expectation, ForecastWish } from './forecaster.ts'
 import { toTime } from './outside-queue.ts'
 
@@ -50,7 +50,7 @@ function imaginedUid(group: number, index: number): string {
 
 function imagined(
   { owner, namespace }: SimulateRequest,
-  { task, model, loras, priority }: WantedJobs,
+  { task, model, loras, priority, execution }: WantedJobs,
   nowMs: number,
 ): GenerationJob {
   const name = 'simulated'
@@ -71,6 +71,7 @@ function imagined(
       modelRef: { name: model },
       parameters: { loras: loras.map((lora) => ({ name: lora })) },
       priority,
+      execution,
     }),
   }
 }

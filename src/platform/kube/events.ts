@@ -1,4 +1,4 @@
-import type { Clock } from '../../shared/clock.ts'
+import { type Clock, timestamp } from '../../shared/clock.ts'
 import { type KubeClient, scopedClient } from './client.ts'
 import { isNotFound } from './errors.ts'
 import { createObject, mergePatch } from './objects.ts'
@@ -180,9 +180,4 @@ function seriesId({ object, type, reason, message }: EventNote): string {
 
 function namespaceOf({ object }: EventNote): string {
   return object.metadata.namespace ?? CLUSTER_SCOPED_NAMESPACE
-}
-
-/** metav1.Time has whole seconds. */
-function timestamp(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`
 }

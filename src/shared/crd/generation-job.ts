@@ -51,6 +51,9 @@ export function isPictureTask(given: Task): given is PictureTask {
   return pictureTasks.some((known) => known === given)
 }
 
+/** Where a job may run; what else the custom resource's field knows is of later releases. */
+export const execution = z.enum(['Auto', 'Pooled', 'Dedicated'])
+
 export const lorasMax = 8
 
 export const loraChoice = z.object({
@@ -168,7 +171,7 @@ export const generationJobSpec = z
       .describe('Files to work on: each exactly one of artifact, object, configMapRef. Immutable.')
       .optional(),
     execution: z
-      .enum(['Auto', 'Pooled', 'Dedicated', 'External'])
+      .enum([...execution.options, 'External'])
       .describe('Warm pod, own pod, or whichever is sooner. Immutable.')
       .default('Auto'),
     placement: z

@@ -1,6 +1,13 @@
 import { z } from 'zod'
 import { labelName } from '../crd/common.ts'
-import { input, loraChoice, lorasMax, parameters, pictureTasks } from '../crd/generation-job.ts'
+import {
+  execution,
+  input,
+  loraChoice,
+  lorasMax,
+  parameters,
+  pictureTasks,
+} from '../crd/generation-job.ts'
 import { exampleRequests } from './job-examples.ts'
 import { line, lines, opaque } from './text.ts'
 
@@ -32,6 +39,7 @@ const textToImageParameters = imageToImageParameters.omit({ strength: true, resi
 const common = {
   model: labelName.describe('Name of a base model of GET /v1/models.'),
   priority: z.int().min(0).max(100).describe('Larger is sooner among your own jobs.').optional(),
+  execution: execution.describe('Warm pod, own pod, or whichever is sooner (Auto).').optional(),
 }
 
 /** ConfigMaps are for kubectl: a web user has none. */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { labelName } from '../crd/common.ts'
-import { owner, tasks } from '../crd/generation-job.ts'
+import { execution, owner, tasks } from '../crd/generation-job.ts'
 
 /**
  * What the api asks the controller that leads, at the address in the annotation
@@ -74,6 +74,7 @@ const wantedJobs = z.strictObject({
   model: labelName,
   loras: z.array(labelName).max(8),
   priority: z.int().min(0).max(100),
+  execution: execution.default('Auto'),
   /** Megapixel-steps of one of them. */
   work: z.number().min(0),
   count: z.int().min(1).max(queueJobsMax),

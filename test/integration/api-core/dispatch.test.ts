@@ -44,6 +44,20 @@ describe('a dispatched job', () => {
     expect((await resources()).map(({ metadata }) => metadata.name)).not.toContain(ref.name)
   })
 
+  it('runs where it was asked to, and wherever admission likes when nothing was said', async () => {
+    await scene.fund(3 * perImage)
+    const jobs = openJobService(jobServiceDeps(scene))
+    const found: string[] = []
+    for (const execution of ['Dedicated', 'Pooled', undefined] as const) {
+      const asked = { ...request, ...(execution === undefined ? {} : { execution }) }
+      const { view } = await jobs.submit(scene.caller, asked)
+      await dispatchJob(scene.parts, view.id)
+      const ref = { namespace: scene.jobsNamespace, name: `gj-${view.id}` }
+      found.push((await getObject(scene.admin, generationJobs, ref)).spec.execution)
+    }
+    expect(found).toEqual(['Dedicated', 'Pooled', 'Auto'])
+  })
+
   it('that the API server will never take ends, and its hold is given back', async () => {
     await scene.fund(2 * perImage)
     const jobs = openJobService(jobServiceDeps(scene))

@@ -206,15 +206,12 @@ describe('a job that waits', () => {
   })
 })
 
-const nothing = (): void => undefined
-
 async function expectUnknown(id: string): Promise<void> {
   expect((await read(id)).queue).toEqual(unknown)
 }
 
 describe('without a usable answer the request is answered all the same', () => {
   test.each([
-    ['slow', nothing, 'Silent'],
     ['cut off', (response: ServerResponse) => response.destroy(), 'Silent'],
     ['not to be asked', (response: ServerResponse) => response.writeHead(403).end('{}'), 'Refused'],
     ['no JSON', (response: ServerResponse) => response.end('<html>'), 'Garbled'],
@@ -237,6 +234,36 @@ describe('without a usable answer the request is answered all the same', () => {
     expect((await read(id)).queue).toEqual(view)
   })
 
+  test('that takes longer than a second: nobody waits for it, nor the next ones', async () => {
+    const { id, uid } = await submit()
+    const answersAfterMs = 10_000
+    const slow = Promise.withResolvers<'answered' | 'given up'>()
+    fake.reply(() => (response) => {
+      const body = JSON.stringify({ jobs: [explained(uid)] })
+      const timer = setTimeout(() => {
+        response.end(body)
+        slow.resolve('answered')
+      }, answersAfterMs)
+      response.on('close', () => {
+        clearTimeout(timer)
+        slow.resolve('given up')
+      })
+    })
+    const startMs = performance.now()
+    await expectUnknown(id)
+    const waitedMs = performance.now() - startMs
+    expect(await slow.promise).toBe('given up')
+    expect(errors).toMatchObject([{ name: 'TimeoutError' }])
+    // A second, and whatever a busy machine adds to it.
+    expect(waitedMs).toBeGreaterThan(900)
+    expect(waitedMs).toBeLessThan(3000)
+    explainAll()
+    await expectUnknown(id)
+    expect(outcomes).toEqual(['explain Silent', 'explain Paused'])
+    offsetMs += 2000
+    expect((await read(id)).queue).toEqual(view)
+  })
+
   test('that is busy: the next one is asked at once', async () => {
     const { id } = await submit()
     fake.reply(() => (response) => response.writeHead(503).end('{}'))
@@ -253,7 +280,15 @@ describe('without a usable answer the request is answered all the same', () => {
       owner: { department: 'vision', user: 'mina' },
       namespace: 'vision',
       jobs: [
-        { task: 'TextToImage' as const, model: 'demo', loras: [], priority: 50, count: 1, work: 1 },
+        {
+          task: 'TextToImage' as const,
+          model: 'demo',
+          loras: [],
+          priority: 50,
+          execution: 'Auto' as const,
+          count: 1,
+          work: 1,
+        },
       ],
     }
     expect(await leader.simulate(question)).toBeNull()

@@ -73,6 +73,7 @@ describe('POST /v1/simulate', () => {
     const wish = api.jobBody({
       parameters: { ...parameters, loras: [{ name: lora, scale: 1 }] },
       priority: 70,
+      execution: 'Pooled',
       count: 5,
     })
     await simulate([wish], 'noor')
@@ -80,7 +81,16 @@ describe('POST /v1/simulate', () => {
       {
         owner: { department: quality, limits: { runningJobs: expect.any(Number) } },
         namespace,
-        jobs: [{ task: 'TextToImage', model, loras: [lora], priority: 70, count: 5 }],
+        jobs: [
+          {
+            task: 'TextToImage',
+            model,
+            loras: [lora],
+            priority: 70,
+            execution: 'Pooled',
+            count: 5,
+          },
+        ],
       },
     ])
     const [question] = asked

@@ -1,4 +1,4 @@
-import { timestamp } from '../../../src/controller/conditions.ts'
+import { timestamp } from '../../../src/shared/clock.ts'
 import type {
   AttemptJobView,
   AttemptView,

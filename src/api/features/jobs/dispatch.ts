@@ -138,6 +138,7 @@ function toSpec(row: JobRow): GenerationJobSpec {
     parameters: row.parameters,
     ...(row.inputs.length === 0 ? {} : { inputs: [...row.inputs] }),
     priority: row.priority,
+    execution: row.execution,
     cancel: row.cancelRequested,
   })
 }

@@ -25,6 +25,7 @@ export type NewRow = {
 }
 
 export const defaultPriority = 50
+export const defaultExecution = 'Auto'
 
 /** The row of a REST request, in its first state: nothing is held, nothing runs. */
 export function newRow(from: NewRow): JobRow {
@@ -41,6 +42,7 @@ export function newRow(from: NewRow): JobRow {
     parameters,
     inputs: inputsOf(request),
     priority: request.priority ?? defaultPriority,
+    execution: request.execution ?? defaultExecution,
     limits: from.limits,
     embedRecipe: from.embedRecipe,
     price,
@@ -93,6 +95,7 @@ export function newAppliedRow(from: AppliedJob): JobRow {
     parameters,
     inputs,
     priority: spec.priority,
+    execution: spec.execution,
     state: 'Pending',
     price,
     refusal,

@@ -1,6 +1,7 @@
 import type { Condition } from '../../../shared/crd/common.ts'
 import type {
   AttemptEnd,
+  GenerationJobSpec,
   Input,
   Output,
   Parameters,
@@ -27,6 +28,8 @@ export type JobRow = {
   readonly parameters: Parameters
   readonly inputs: readonly Input[]
   readonly priority: number
+  /** Absent in rows of earlier releases: the custom resource's default. */
+  readonly execution?: GenerationJobSpec['execution']
   /**
    * The owner's limits when the job was made. Null for a job of kubectl, which belongs to no
    * person; absent in rows of earlier releases.

@@ -12,7 +12,7 @@ import type { SimulationView } from '../../../shared/wire/simulations.ts'
 import type { AccountService } from '../accounts/service.ts'
 import { jobPolicyOf } from '../departments/remember.ts'
 import { type CheckedWish, checkWish, type DraftDeps } from '../jobs/draft.ts'
-import { defaultPriority } from '../jobs/new-row.ts'
+import { defaultExecution, defaultPriority } from '../jobs/new-row.ts'
 import type { Leader } from '../queue/leader.ts'
 
 export type SimulationService = {
@@ -92,6 +92,7 @@ function toWanted({ request, parameters, priced, count }: Checked): WantedJobs {
     model: request.model,
     loras: (parameters.loras ?? []).map(({ name }) => name),
     priority: request.priority ?? defaultPriority,
+    execution: request.execution ?? defaultExecution,
     work: images === 0 ? 0 : (megapixels * modelCalls) / images,
     count,
   }

@@ -143,6 +143,7 @@ const wanted: WantedJobs = {
   model: 'sd',
   loras: [],
   priority: 50,
+  execution: 'Dedicated',
   work: 10,
   count: 1,
 }
@@ -156,9 +157,11 @@ function run(
   const simulation: Simulation = {
     input,
     candidateOf: ({ metadata, spec }) => {
-      if (candidate === null) return undefined
-      const { owner, modelRef, priority } = spec
-      return aCandidate(metadata.uid, { ...owner, model: modelRef.name, priority, ...candidate })
+      if (candidate === null || spec.execution === 'External') return undefined
+      const { owner, modelRef, priority, execution } = spec
+      const pools = execution === 'Dedicated' ? [] : ['warm']
+      const asked = { ...owner, model: modelRef.name, priority, execution, pools }
+      return aCandidate(metadata.uid, { ...asked, ...candidate })
     },
     expect: (imaginary, { uids, workOf }) =>
       forecaster.expect(imaginary, { uids, workOf: (uid) => workOf(uid) ?? 10 }),
@@ -224,10 +227,10 @@ describe('a simulation', () => {
     expect(run([wanted], { input })).toEqual([[3, 13]])
   })
 
-  it('goes to slots where there are some', () => {
+  it('goes to slots where there are some and the job may', () => {
     const running = [aRunning('r/1', { place: inSlot('warm'), startMs: nowMs - 1000 })]
     const input = anInput({ nodes: [], pools: [aPool('warm', [])], running })
-    const candidate = { execution: 'Pooled', pools: ['warm'] } as const
-    expect(run([wanted], { input, candidate })).toEqual([[4, 9]])
+    expect(run([{ ...wanted, execution: 'Pooled' }], { input })).toEqual([[4, 9]])
+    expect(run([wanted], { input })).toEqual([[null, null]])
   })
 })
