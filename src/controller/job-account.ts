@@ -1,5 +1,5 @@
 import type { KubeClient } from '../platform/kube/client.ts'
-import { isAlreadyExists, isNotFound } from '../platform/kube/errors.ts'
+import { isAlreadyExists, unlessNotFound } from '../platform/kube/errors.ts'
 import { createObject, getObject } from '../platform/kube/objects.ts'
 import { serviceAccounts as serviceAccountKind } from '../platform/kube/resources.ts'
 import { serviceAccounts } from '../shared/names.ts'
@@ -10,12 +10,8 @@ export async function ensureJobAccount(
   namespace: string | undefined,
 ): Promise<void> {
   const ref = { namespace, name: serviceAccounts.job }
-  try {
-    await getObject(client, serviceAccountKind, ref)
-  } catch (error) {
-    if (!isNotFound(error)) throw error
-    await createJobAccount(client, ref)
-  }
+  const found = await getObject(client, serviceAccountKind, ref).catch(unlessNotFound)
+  if (found === undefined) await createJobAccount(client, ref)
 }
 
 async function createJobAccount(

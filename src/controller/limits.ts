@@ -27,20 +27,21 @@ export const SETTLEMENT_RECHECK_MAX_MS = 60_000
 
 /** A pod that still waits after this long says why in PodsReady. */
 export const POD_STUCK_MS = 30_000
-/** Timers of Node fire at once above 2^31 ms; an hour is early enough to look again. */
 /** Timers may fire a moment early: do not come back for nothing. */
 export const RECHECK_MIN_MS = 20
+/** Timers of Node fire at once above 2^31 ms; an hour is early enough to look again. */
 export const RECHECK_MAX_MS = 3_600_000
 
 /** Changes that come this close together lead to one new admission plan. */
 export const REPLAN_MS = 10
-/** Planning takes at most one part in so many of the time. */
+/** Planning takes at most one part in so many of the time, as far as a pause may last. */
 export const REPLAN_SHARE = 9
+export const REPLAN_MAX_MS = 2000
 /**
- * A created attempt that no cache shows after this long no longer keeps its place: longer than a
- * watch may be silent (55 s) before it is opened anew, with its pauses.
+ * What was written and no cache shows after this long is not there: an attempt no longer keeps its
+ * place. Longer than a watch may be silent (55 s) before it is opened anew, with its pauses.
  */
-export const RESERVATION_MS = 150_000
+export const UNSEEN_MAX_MS = 150_000
 
 /** Longer than one model step plus 10 s: the pod must finish its report after SIGTERM. */
 export const GRACE_SECONDS = 30
@@ -149,6 +150,8 @@ export const KUEUE_LOOK_MS = 300_000
 export const KUEUE_LOOK_PAUSE_MS = 5000
 /** No decision is made before it is known whether Kueue is there. */
 export const KUEUE_RETRY_MS = 2000
+/** Nor, for so long, before its Workloads are: other jobs must not wait for what Kueue cannot do. */
+export const KUEUE_LIST_MS = 10_000
 
 /** Of a question of the api: the largest is a simulation. */
 export const QUEUE_BODY_BYTES_MAX = 262_144

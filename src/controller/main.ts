@@ -23,21 +23,34 @@ const NAME = 'atelier-controller'
 async function main(): Promise<void> {
   const config = readControllerConfig()
   const log = createLogger({ process: NAME, level: config.logLevel })
-  const stop = await start(config, log)
+  const { started, stop } = await start(config, log)
+  let isEnding = false
+  const end = (code: number) => {
+    isEnding = true
+    // A connection that hangs must not keep the process: every step may be repeated anyway.
+    setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref()
+    stop().then(
+      () => process.exit(code),
+      () => process.exit(1),
+    )
+  }
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
     process.once(name, () => {
       log.info({ signal: name }, 'the controller stops')
-      // A connection that hangs must not keep the process: every step may be repeated anyway.
-      setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref()
-      stop().then(
-        () => process.exit(0),
-        () => process.exit(1),
-      )
+      end(0)
     })
   }
+  started().catch((error: unknown) => {
+    if (isEnding) return
+    // It would hold the Lease and do nothing.
+    log.fatal({ err: error }, 'the controller cannot begin')
+    end(1)
+  })
 }
 
-async function start(config: ControllerConfig, log: Logger): Promise<() => Promise<void>> {
+type Running = Pick<Controller, 'started' | 'stop'>
+
+async function start(config: ControllerConfig, log: Logger): Promise<Running> {
   const registry = createRegistry(NAME)
   const metrics = createControllerMetrics(registry)
   const stopping = new AbortController()
@@ -79,17 +92,19 @@ async function start(config: ControllerConfig, log: Logger): Promise<() => Promi
     onError: (error, fields) => log.warn({ ...fields, err: error }, 'tried again later'),
   })
   parts.controller = controller
-  controller.started().then(
-    () => log.info({ server: client.server }, 'the controller works'),
-    () => undefined,
-  )
-  return async () => {
-    stopping.abort(new Error('the controller stops'))
-    await controller.stop()
-    await election?.stop()
-    await queue?.close()
-    await server.close()
-    await client.close()
+  return {
+    started: async () => {
+      await controller.started()
+      log.info({ server: client.server }, 'the controller works')
+    },
+    stop: async () => {
+      stopping.abort(new Error('the controller stops'))
+      await controller.stop()
+      await election?.stop()
+      await queue?.close()
+      await server.close()
+      await client.close()
+    },
   }
 }
 

@@ -152,7 +152,7 @@ describe('a model that is fetched', { timeout: 60_000 }, () => {
     expect(ready?.message).toMatch(/^\d\.\d of 7\.\d MB of the model are there; /)
     const path = ['genjob', '-n', 'atelier-jobs', `gj-${id}`]
     const { stdout } = await atelier.kubectl(['get', ...path, '-o', 'json'])
-    expect(stdout).toContain('Model e2e-fetched (0.0 GB); progress.fetch says how far it is.')
+    expect(stdout).toContain('Model e2e-fetched (7.3 MB); progress.fetch says how far it is.')
 
     expect(await pictureOf(id)).toBe(wanted)
     const done = await member.job(id)

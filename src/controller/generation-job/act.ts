@@ -13,7 +13,7 @@ import { attemptJob } from './job.ts'
 import { attemptJobName } from './names.ts'
 import type { PoolAssignments } from './pool-assignments.ts'
 import { controllerOf } from './views.ts'
-import type { WrittenVersions } from './written-versions.ts'
+import type { WrittenVersions } from '../written-versions.ts'
 
 export type ActParts = {
   readonly client: KubeClient

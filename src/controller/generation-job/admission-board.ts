@@ -10,15 +10,15 @@ import {
 } from '../../shared/domain/admission/input.ts'
 import type { Candidate } from '../../shared/domain/admission/queue.ts'
 import { type Caches, indexKeys } from '../caches.ts'
-import { RECHECK_MAX_MS, REPLAN_MS, REPLAN_SHARE } from '../limits.ts'
+import { RECHECK_MAX_MS, REPLAN_MAX_MS, REPLAN_MS, REPLAN_SHARE } from '../limits.ts'
 import type { QuotaQueue } from '../kueue/quota-queue.ts'
 import type { PoolBoard } from '../model-pool/pool-board.ts'
-import { type CandidateFacts, viewCandidate } from './admission-input.ts'
+import { type CandidateFacts, loraNamesOf, viewCandidate } from './admission-input.ts'
 import { Candidates } from './candidates.ts'
 import { type ClusterState, ClusterView, type GpuCount } from './cluster-view.ts'
 import { isReserved } from './eligibility.ts'
 import type { HoldMemory } from './hold-memory.ts'
-import { hopelessnessOf, placeAgain, slotPlaceIn, waiting } from './job-place.ts'
+import { hopelessnessOf, slotPlaceIn, waiting } from './job-place.ts'
 import type { JobPlace } from './observed.ts'
 import { PastRuns } from './past-runs.ts'
 import { PlaceReservations, type ReservedPlace } from './place-reservations.ts'
@@ -35,7 +35,7 @@ export type AdmissionBoardOptions = {
   /** Whose quota decides about a job; undefined when the plan here does. */
   readonly quotaOf: (job: GenerationJob) => QuotaQueue | undefined
   readonly clock: Clock
-  /** Called for each job that has got a place, or of which it is known no more that it never will. */
+  /** Called for each job that has got a place. */
   readonly wake: (key: string) => void
   readonly onError: (error: unknown) => void
 }
@@ -55,8 +55,6 @@ export class AdmissionBoard {
   readonly #reservations: PlaceReservations
   readonly #cluster: ClusterView
   readonly #past = new PastRuns()
-  /** Jobs that nothing there is could ever run, as they were told. */
-  readonly #hopeless = new Set<string>()
   #places = new Map<string, Place>()
   #turns: Turns = new Map()
   #plannedMs = -Infinity
@@ -96,10 +94,7 @@ export class AdmissionBoard {
 
   /** Something that matters changed: plan again soon, once for many changes. */
   touch(): void {
-    this.#timer ??= setTimeout(
-      () => this.#planSafely(),
-      Math.max(REPLAN_MS, this.#costMs * REPLAN_SHARE),
-    )
+    this.#timer ??= setTimeout(() => this.#planSafely(), Math.max(REPLAN_MS, this.#pauseMs()))
   }
 
   /** The last plan has a place for it, which nobody else gets meanwhile. */
@@ -111,8 +106,8 @@ export class AdmissionBoard {
   placeOf(job: GenerationJob): JobPlace {
     const { uid } = job.metadata
     const reserved = this.#reservations.of(uid)?.place
-    if (reserved?.kind === 'Quota') return this.#toQuota(job)
-    if (reserved !== undefined) return placeAgain(reserved)
+    const again = reserved && this.#placeAgain(job, reserved)
+    if (again !== undefined) return again
     const candidate = this.#candidates.ask(job, this.#facts())
     if (candidate === undefined) return waiting
     if (this.#candidates.isFresh(uid)) this.#planForOne()
@@ -134,9 +129,7 @@ export class AdmissionBoard {
 
   /** The attempt could not be created: others may have its place until the job asks again. */
   release(job: GenerationJob): void {
-    const { uid } = job.metadata
-    const { place, number: attempt = 0 } = this.#reservations.remove(uid) ?? {}
-    if (place?.kind === 'Slot') this.#options.pools.release({ pod: place.podUID, uid, attempt })
+    this.#giveBack(job)
     this.standAside(job)
   }
 
@@ -171,17 +164,23 @@ export class AdmissionBoard {
     clearTimeout(this.#recheck)
   }
 
+  #giveBack({ metadata: { uid } }: GenerationJob): void {
+    const { place, number: attempt = 0 } = this.#reservations.remove(uid) ?? {}
+    if (place?.kind === 'Slot') this.#options.pools.release({ pod: place.podUID, uid, attempt })
+  }
+
   #takeSlot(job: GenerationJob, { number, place }: SlotAttempt): boolean {
     const { uid } = job.metadata
     const { name: model } = job.spec.modelRef
+    const loras = loraNamesOf(job)
     const { podUID: pod, instead } = place
-    return this.#options.pools.assign({ pod, uid, attempt: number, model, instead })
+    return this.#options.pools.assign({ pod, uid, attempt: number, model, loras, instead })
   }
 
   /** A job that has just come need not wait for a timer, unless planning is all that is done. */
   #planForOne(): void {
     const { clock } = this.#options
-    if (clock.nowMs() - this.#plannedMs < this.#costMs * REPLAN_SHARE) this.touch()
+    if (clock.nowMs() - this.#plannedMs < this.#pauseMs()) this.touch()
     else this.#plan()
   }
 
@@ -198,7 +197,7 @@ export class AdmissionBoard {
     this.stop()
     this.#timer = undefined
     const startMs = clock.nowMs()
-    for (const job of this.#reservations.ended()) this.#candidates.note(keyOf(job))
+    this.#endReservations()
     this.#past.learnOnce(this.#options.caches)
     this.#candidates.refresh(this.#facts())
     const input = this.#input()
@@ -206,6 +205,18 @@ export class AdmissionBoard {
     this.#take({ ...input, use: this.#past.use })
     this.#plannedMs = clock.nowMs()
     this.#costMs = this.#plannedMs - startMs
+  }
+
+  /** Also when a process was kept from running, or the clock was set, during a plan. */
+  #pauseMs(): number {
+    return Math.min(REPLAN_MAX_MS, this.#costMs * REPLAN_SHARE)
+  }
+
+  #endReservations(): void {
+    for (const { job, isLost } of this.#reservations.takeEnded()) {
+      this.#candidates.note(keyOf(job))
+      if (isLost) this.#options.wake(keyOf(job))
+    }
   }
 
   #take(input: AdmissionInput & ClusterState): void {
@@ -217,19 +228,8 @@ export class AdmissionBoard {
     for (const [uid, { kind }] of this.#places) {
       if (before.get(uid)?.kind !== kind) this.#wake(uid)
     }
-    this.#wakeHopeful(input)
     this.#tellDemand(input, admission)
     this.#scheduleRecheck(admission)
-  }
-
-  /** What the message of a job says of it must not stay when it is true no more. */
-  #wakeHopeful(input: AdmissionInput): void {
-    for (const uid of this.#hopeless) {
-      const job = input.queue.get(uid)
-      if (job !== undefined && hopelessnessOf(job, this.#cluster.nodes) !== undefined) continue
-      this.#hopeless.delete(uid)
-      if (job !== undefined) this.#wake(uid)
-    }
   }
 
   #tellDemand(input: AdmissionInput & ClusterState, { kept }: Admission): void {
@@ -239,14 +239,26 @@ export class AdmissionBoard {
   }
 
   #scheduleRecheck({ recheckAtMs }: Admission): void {
-    if (recheckAtMs === undefined) return
-    const delayMs = Math.min(RECHECK_MAX_MS, recheckAtMs - this.#options.clock.nowMs())
+    const dueMs = Math.min(recheckAtMs ?? Infinity, this.#reservations.nextEndMs())
+    if (dueMs === Infinity) return
+    const delayMs = Math.min(RECHECK_MAX_MS, dueMs - this.#options.clock.nowMs())
     this.#recheck = setTimeout(() => this.touch(), Math.max(REPLAN_MS, delayMs))
   }
 
   #wake(uid: string): void {
     const { caches, wake } = this.#options
     for (const job of caches.generationJobs.listIndexed(indexKeys.uid(uid))) wake(keyOf(job))
+  }
+
+  /** Of a job that asks again before any cache shows what it was given; undefined: it has gone. */
+  #placeAgain(job: GenerationJob, reserved: ReservedPlace): JobPlace | undefined {
+    if (reserved.kind === 'Quota') return this.#toQuota(job)
+    if (reserved.kind === 'Node') return { kind: 'Node', nodeName: reserved.nodeName }
+    const { name: model } = job.spec.modelRef
+    const pod = this.#options.pools.podOf(reserved.podUID)
+    const place = slotPlaceIn(pod, { slotModel: reserved.instead ?? model, model })
+    if (place === undefined) this.#giveBack(job)
+    return place
   }
 
   #toQuota(job: GenerationJob): JobPlace {
@@ -261,9 +273,7 @@ export class AdmissionBoard {
     if (place?.kind === 'Slot') return this.#slotIn(place, candidate)
     if (place !== undefined) return waiting
     const cause = hopelessnessOf(candidate, this.#cluster.nodes)
-    if (cause === undefined) return waiting
-    this.#hopeless.add(candidate.uid)
-    return { kind: 'Queued', cause }
+    return cause === undefined ? waiting : { kind: 'Queued', cause }
   }
 
   #slotIn({ pod, slotModel }: SlotPlan, { uid, model }: Candidate): JobPlace {

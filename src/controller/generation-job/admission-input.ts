@@ -171,6 +171,10 @@ export function modelsOf({ models }: Pick<Caches, 'models'>, { spec }: Generatio
   return { model: models.get(spec.modelRef.name), loras }
 }
 
+export function loraNamesOf({ spec }: GenerationJob): string[] {
+  return (spec.parameters.loras ?? []).map(({ name }) => name)
+}
+
 /** What a pool can serve. */
 export type PoolOffer = Pick<PoolBoardView, 'name' | 'namespace' | 'models'>
 
@@ -205,7 +209,7 @@ export function viewCandidate(
     user: owner.user,
     request: requestOf(set, facts),
     model: modelRef.name,
-    loras: job.spec.parameters.loras?.map(({ name }) => name),
+    loras: loraNamesOf(job),
     ...wayOf(job, { ...facts, execution }),
     runningJobsMax: owner.limits?.runningJobs,
   }
@@ -230,10 +234,11 @@ function isIdle(caches: Pick<Caches, 'jobs' | 'pods'>, job: GenerationJob): bool
  * Pools that can serve the job: its namespace's own and the platform's, with its model and all its
  * LoRAs. A pool pod cannot mount the ConfigMaps of jobs that come later.
  */
-function poolsFor({ metadata, spec }: GenerationJob, offers: readonly PoolOffer[]): string[] {
+function poolsFor(job: GenerationJob, offers: readonly PoolOffer[]): string[] {
+  const { metadata, spec } = job
   const isPoolable = (spec.inputs ?? []).every(({ configMapRef }) => configMapRef === undefined)
   if (!isPoolable || !isPictureTask(spec.task)) return []
-  const names = [spec.modelRef, ...(spec.parameters.loras ?? [])].map(({ name }) => name)
+  const names = [spec.modelRef.name, ...loraNamesOf(job)]
   const isNear = ({ namespace }: PoolOffer) =>
     namespace === metadata.namespace || namespace === jobsNamespace
   return offers

@@ -11,7 +11,7 @@ import {
   outcomeOfPooled,
   podOf,
 } from './attempt.ts'
-import type { Facts } from './observed.ts'
+import type { Facts, JobPlace } from './observed.ts'
 import { activeMs, firstStartMs, queueDeadlineMs } from './times.ts'
 
 export type EndReason = Exclude<GenerationJobReason['Succeeded'], 'Running'>
@@ -24,6 +24,8 @@ export type CheckInputs = {
   readonly state: AttemptState
   /** Of an attempt that is over and whose report was asked for. */
   readonly outcome?: AttemptOutcome | undefined
+  /** Only the message of a verdict depends on it. */
+  readonly place?: JobPlace | undefined
 }
 
 type Check = {
@@ -130,14 +132,26 @@ function checkActiveDeadline({ facts, state }: CheckInputs): Verdict | undefined
 }
 
 /** Counts until the first pod starts, suspended or not: a hold must not stay open for ever. */
-function checkQueueTimeout({ facts, state }: CheckInputs): Verdict | undefined {
+function checkQueueTimeout({ facts, state, place }: CheckInputs): Verdict | undefined {
   const { job, nowMs } = facts
   const dueMs = queueDeadlineMs(job)
   const startMs = firstStartMs(job, state) ?? Infinity
   if (nowMs < dueMs || startMs <= dueMs) return undefined
   const message = `No pod started within ${job.spec.queueTimeoutSeconds} s of creation.`
-  return { reason: lacksCredits(job) ? 'InsufficientCredits' : 'QueueTimeout', message }
+  if (lacksCredits(job)) return { reason: 'InsufficientCredits', message }
+  return { reason: 'QueueTimeout', message: [message, ...hopelessness(place)].join(' ') }
 }
+
+/** What no end of anybody's job would have changed: raising the timeout would not help. */
+function hopelessness(place: JobPlace | undefined): readonly string[] {
+  if (place?.kind !== 'Queued' || place.cause === 'Turn') return []
+  return [hopelessCauses[place.cause]]
+}
+
+const hopelessCauses = {
+  TooLarge: 'No Node is large enough for the resources of the Model, whoever else runs.',
+  NoPool: 'spec.execution is Pooled, and no ModelPool has the Model and LoRAs of the job.',
+} as const
 
 function lacksCredits({ status }: GenerationJob): boolean {
   const reserved = findCondition(status?.conditions, 'CreditsReserved')

@@ -12,7 +12,7 @@ import {
   isHeld,
   modelCondition,
   podsNotRunning,
-  queuedCondition,
+  queued,
   running,
   suspended,
 } from './job-conditions.ts'
@@ -56,7 +56,7 @@ function waitingCondition(observed: Observed): ConditionDraft {
   // A pause is not worth two more writes: the job is first in line again when it ends.
   const isWorthKeeping = kept?.status === 'True' || kept?.reason === 'WaitingForQuota'
   if (isBackingOff(observed.job, observed.nowMs) && isWorthKeeping) return kept
-  return queuedCondition(observed)
+  return queued
 }
 
 type Placed = Exclude<JobPlace, { kind: 'Queued' }>

@@ -31,7 +31,8 @@ export function decide(observed: Observed, settings: DecideSettings): Decision {
     return { actions: [], recheckAfterMs: UNSEEN_RECHECK_MS }
   }
   const outcome = knownOutcome(observed, state)
-  const verdict = firstVerdict({ facts: observed, state, outcome })
+  const { place } = observed
+  const verdict = firstVerdict({ facts: observed, state, outcome, place })
   if (verdict !== undefined) return decideEnding({ observed, state, verdict, outcome })
   return withRecheck(observed, state, decideGoingOn({ observed, state, outcome, settings }))
 }

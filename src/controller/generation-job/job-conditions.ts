@@ -1,3 +1,4 @@
+import { packSize } from '../../shared/domain/fetch-sentence.ts'
 import { type ConditionDraft, findCondition } from '../conditions.ts'
 import { type AttemptState, isHeldByQuota, isSuspending, podOf } from './attempt.ts'
 import { isReserved, type Readiness, readinessOf } from './eligibility.ts'
@@ -58,7 +59,7 @@ function fetchedPacks({ model, loras }: Observed): string {
   const packs = [model, ...loras].flatMap((each) => {
     if (each?.spec.delivery.type !== 'Fetch') return []
     const { sizeBytes } = each.spec.delivery.fetch ?? {}
-    const size = sizeBytes === undefined ? '' : ` (${(sizeBytes / 1e9).toFixed(1)} GB)`
+    const size = sizeBytes === undefined ? '' : ` (${packSize(sizeBytes)})`
     return [`Model ${each.metadata.name}${size}`]
   })
   return packs.join(', ')
@@ -85,20 +86,11 @@ export function admittedCondition(observed: Observed, attempt: AttemptView): Con
   return admitted
 }
 
-/** Says nothing that changes while the queue moves: a queued job is written once or twice. */
-export function queuedCondition(observed: Observed): ConditionDraft {
-  const type = 'Admitted'
-  const { place } = observed
-  const message = place.kind === 'Queued' ? hopeless[place.cause] : undefined
-  return condition({ type, status: 'False', reason: 'Queued', message })
-}
-
-/** What no end of anybody's job will change. */
-const hopeless = {
-  Turn: undefined,
-  TooLarge: 'No Node is large enough for the resources of the Model, whoever else runs.',
-  NoPool: 'spec.execution is Pooled, and no ModelPool has the Model and LoRAs of the job.',
-} as const
+/**
+ * Says nothing that changes while the queue moves, or Nodes and pools come and go: a queued job is
+ * written once or twice. Why it waits the leader says to whoever asks, and its end tells at last.
+ */
+export const queued = condition({ type: 'Admitted', status: 'False', reason: 'Queued' })
 
 export function podsNotRunning(observed: Observed, state: AttemptState): ConditionDraft {
   const type = 'PodsReady'

@@ -2,12 +2,6 @@ import { type AdmissionNode, fitsSomeNode } from '../../shared/domain/admission/
 import type { Candidate } from '../../shared/domain/admission/queue.ts'
 import type { PoolPod } from '../model-pool/pool-board.ts'
 import type { JobPlace } from './observed.ts'
-import type { ReservedPlace } from './place-reservations.ts'
-
-/** Of a job that asks again before any cache shows what it was given. */
-export function placeAgain(reserved: ReservedPlace): JobPlace {
-  return reserved.kind === 'Node' ? { kind: 'Node', nodeName: reserved.nodeName } : waiting
-}
 
 export const waiting: JobPlace = { kind: 'Queued', cause: 'Turn' }
 

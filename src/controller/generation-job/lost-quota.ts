@@ -1,6 +1,6 @@
 import type { GenerationJobStatus } from '../../shared/crd/generation-job.ts'
 import { isHeldByQuota, podOf } from './attempt.ts'
-import type { AttemptView, Observed } from './observed.ts'
+import type { AttemptView, Facts, Observed } from './observed.ts'
 import { activeSecondsAfter } from './times.ts'
 
 /**
@@ -9,7 +9,7 @@ import { activeSecondsAfter } from './times.ts'
  * that the status names: what follows is the next attempt, with a Job of its own. While its
  * Workload is inactive the Job stays, because a new one would bring an active Workload.
  */
-export function hasLostQuota(observed: Observed, attempt: AttemptView): boolean {
+export function hasLostQuota(observed: QuotaFacts, attempt: AttemptView): boolean {
   if (attempt.job?.quota === undefined) return false
   const isHeld = isHeldByQuota(attempt)
   if (isHeld && observed.kueue?.isServed === false) return true
@@ -17,11 +17,13 @@ export function hasLostQuota(observed: Observed, attempt: AttemptView): boolean 
   return isHeld ? hadPod(observed, attempt) : hasOtherPod(observed, attempt)
 }
 
-function hasOtherPod({ job }: Observed, attempt: AttemptView): boolean {
+type QuotaFacts = Pick<Facts, 'job' | 'kueue'>
+
+function hasOtherPod({ job }: QuotaFacts, attempt: AttemptView): boolean {
   return attempt.pods.length > 0 && podOf(job, attempt) === undefined
 }
 
-function hadPod({ job }: Observed, { number, pods }: AttemptView): boolean {
+function hadPod({ job }: QuotaFacts, { number, pods }: AttemptView): boolean {
   const written = job.status?.attempt
   return pods.length > 0 || (written?.number === number && written.podUID !== undefined)
 }

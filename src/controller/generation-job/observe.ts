@@ -1,8 +1,7 @@
 import type { KubeClient } from '../../platform/kube/client.ts'
-import { isNotFound } from '../../platform/kube/errors.ts'
+import { unlessNotFound } from '../../platform/kube/errors.ts'
 import { getObject, listObjects } from '../../platform/kube/objects.ts'
-import { jobs, keyOf, pods, type ResourceKind } from '../../platform/kube/resources.ts'
-import type { KubeObject, ObjectRef } from '../../platform/kube/types.ts'
+import { jobs, keyOf, pods } from '../../platform/kube/resources.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import { jobsNamespace, labels } from '../../shared/names.ts'
@@ -23,6 +22,7 @@ import {
   needsHold,
   needsSettlement,
   reportNeeded,
+  workloadNeeded,
 } from './questions.ts'
 
 export type ObserveParts = {
@@ -39,7 +39,7 @@ export type ObserveParts = {
 /** Gathers everything one decision needs: the caches first, then only what they cannot know. */
 export async function observe(parts: ObserveParts, job: GenerationJob): Promise<Facts> {
   await parts.kueue.lookFor(job)
-  const local = observeLocally(parts, job)
+  const local = await withWorkload(parts, observeLocally(parts, job))
   const confirmedGone = needsConfirmation(local) && (await confirmGone(parts, local))
   const [hold, report, settlement] = await Promise.all([
     needsHold(local) ? askHold(parts, local) : undefined,
@@ -71,6 +71,15 @@ function observeKueue(
   const jobUid = attempts.at(-1)?.job?.uid
   const workload = jobUid === undefined ? undefined : kueue.workloadOf(jobUid)
   return { isServed: kueue.isServed, queue: kueue.queueOf(job), workload }
+}
+
+/** While the API server cannot say what became of the Workload, the job waits. */
+async function withWorkload({ kueue }: ObserveParts, local: LocalFacts): Promise<LocalFacts> {
+  const attemptJob = workloadNeeded(local)
+  if (local.kueue === undefined || attemptJob === undefined) return local
+  const { namespace } = local.job.metadata
+  const workload = await kueue.findWorkload({ namespace, uid: attemptJob.uid })
+  return { ...local, kueue: { ...local.kueue, workload } }
 }
 
 /** With the one in a slot of a pool pod, which has no Job: the status alone tells of it. */
@@ -131,7 +140,8 @@ type OwnPod = { readonly uid: string; readonly namespace: string; readonly numbe
 /** The pod may have outlived its Job, so both must be gone. */
 async function isOwnPodGone(client: KubeClient, { uid, namespace, number }: OwnPod) {
   const ref = { namespace, name: attemptJobName(uid, number) }
-  if ((await findObject(client, jobs, ref)) !== undefined) return false
+  const job = await getObject(client, jobs, ref).catch(unlessNotFound)
+  if (job !== undefined) return false
   const labelSelector = `${labels.jobUid}=${uid}`
   const left = await listObjects(client, pods, { namespace, labelSelector })
   return !left.some(({ metadata }) => parseChildName(metadata.name)?.attempt === number)
@@ -145,21 +155,8 @@ async function isPoolPodGone(client: KubeClient, { namespace, pooled }: PoolPodO
   // The status does not say whether the pool is the namespace's own or the platform's.
   const places = address === undefined ? [namespace, jobsNamespace] : [address.namespace]
   for (const place of new Set(places)) {
-    const pod = await findObject(client, pods, { namespace: place, name })
+    const pod = await getObject(client, pods, { namespace: place, name }).catch(unlessNotFound)
     if (pod?.metadata.uid === podUID) return podState(pod) !== 'Runs'
   }
   return true
-}
-
-async function findObject<T extends KubeObject>(
-  client: KubeClient,
-  kind: ResourceKind<T>,
-  ref: ObjectRef,
-): Promise<T | undefined> {
-  try {
-    return await getObject(client, kind, ref)
-  } catch (error) {
-    if (isNotFound(error)) return undefined
-    throw error
-  }
 }

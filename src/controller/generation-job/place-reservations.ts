@@ -3,7 +3,7 @@ import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import type { RunningJob } from '../../shared/domain/admission/input.ts'
 import type { Resources } from '../../shared/domain/admission/resources.ts'
 import { type Caches, indexKeys } from '../caches.ts'
-import { RESERVATION_MS } from '../limits.ts'
+import { UNSEEN_MAX_MS } from '../limits.ts'
 import { attemptId } from './admission-input.ts'
 import { attemptJobName } from './names.ts'
 
@@ -56,26 +56,35 @@ export class PlaceReservations {
    */
   of(uid: string): Reservation | undefined {
     const reservation = this.#byUid.get(uid)
-    if (reservation === undefined) return undefined
-    const isLate = this.#options.clock.nowMs() - reservation.sinceMs >= RESERVATION_MS
-    const isKept = !isLate || this.#isWritten(reservation)
-    if (isKept && !this.#isSeen(reservation)) return reservation
-    this.#byUid.delete(uid)
-    return undefined
+    return reservation !== undefined && this.#counts(reservation) ? reservation : undefined
   }
 
-  /** Jobs whose reservation ended without anybody having asked. */
-  ended(): GenerationJob[] {
-    const before = [...this.#byUid.values()]
-    return before.filter(({ job }) => this.of(job.metadata.uid) === undefined).map(({ job }) => job)
+  /** Forgets those that have ended. `isLost`: no cache has shown the attempt, nor ever will. */
+  takeEnded(): { readonly job: GenerationJob; readonly isLost: boolean }[] {
+    const ended = [...this.#byUid.values()].filter((reservation) => !this.#counts(reservation))
+    for (const { job } of ended) this.#byUid.delete(job.metadata.uid)
+    return ended.map((reservation) => {
+      return { job: reservation.job, isLost: !this.#isSeen(reservation) }
+    })
+  }
+
+  /** When the next of them ends by time alone; Infinity: none does. */
+  nextEndMs(): number {
+    const nowMs = this.#options.clock.nowMs()
+    const ends = [...this.#byUid.values()].map(endOf).filter((endMs) => endMs > nowMs)
+    return Math.min(...ends)
   }
 
   /** Those that take room on Nodes, or wait for Kueue. */
   running(): RunningJob[] {
-    return [...this.#byUid.keys()].flatMap((uid) => {
-      const reservation = this.of(uid)
-      return reservation === undefined ? [] : asRunning(reservation)
-    })
+    return [...this.#byUid.values()]
+      .filter((reservation) => this.#counts(reservation))
+      .flatMap(asRunning)
+  }
+
+  #counts(reservation: Reservation): boolean {
+    const isLate = this.#options.clock.nowMs() >= endOf(reservation)
+    return (!isLate || this.#isWritten(reservation)) && !this.#isSeen(reservation)
   }
 
   #isSeen({ job, number, place }: Reservation): boolean {
@@ -97,6 +106,10 @@ export class PlaceReservations {
     const [cached] = this.#options.caches.generationJobs.listIndexed(indexKeys.uid(uid))
     return cached?.status?.attempt
   }
+}
+
+function endOf({ sinceMs }: Reservation): number {
+  return sinceMs + UNSEEN_MAX_MS
 }
 
 function asRunning({ job, number, place, sinceMs }: Reservation): RunningJob[] {

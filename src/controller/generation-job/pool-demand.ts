@@ -43,7 +43,8 @@ export function demandOf(inputs: DemandInputs): ReadonlyMap<string, PoolDemand> 
 }
 
 /** None where the scheduler might put such a pod into the room of a job. */
-function roomFor(request: Resources, { contested, elsewhere }: KeptRoom): number {
+function roomFor(request: Resources | undefined, { contested, elsewhere }: KeptRoom): number {
+  if (request === undefined) return Infinity
   const isContested = contested.some(({ free, left }) => {
     return fitsInto(request, free) && (left === undefined || !fitsInto(request, left))
   })

@@ -1,7 +1,8 @@
 import { attemptState, isOutOfSight, isPooledOver } from './attempt.ts'
 import { firstVerdict, needsReport } from './checks.ts'
 import { isReserved, isTerminal, modelsAreReady } from './eligibility.ts'
-import type { Facts, PooledView } from './observed.ts'
+import { hasLostQuota } from './lost-quota.ts'
+import type { AttemptJobView, Facts, PooledView } from './observed.ts'
 import { expiryMs, isSilent } from './times.ts'
 
 /** What the caches know; the rest of an observation must be asked for over the network. */
@@ -34,6 +35,20 @@ export function needsHold(local: LocalFacts): boolean {
   if (!isOpen(job) || isReserved(job) || !modelsAreReady(job, local)) return false
   const facts = { ...local, confirmedGone: false }
   return firstVerdict({ facts, state: attemptState(facts) }) === undefined
+}
+
+/**
+ * The Job that is about to be given up because Kueue has taken its place back, if any. The caches
+ * may show that before they show that its Workload was deactivated, so the API server is asked.
+ */
+export function workloadNeeded(local: LocalFacts): AttemptJobView | undefined {
+  const { job, kueue } = local
+  if (!isOpen(job) || job.spec.suspend || kueue?.isServed !== true) return undefined
+  const facts = { ...local, confirmedGone: false }
+  const state = attemptState(facts)
+  if (state.kind !== 'Live' || firstVerdict({ facts, state }) !== undefined) return undefined
+  const { job: own } = state.attempt
+  return own?.deleting === false && hasLostQuota(local, state.attempt) ? own : undefined
 }
 
 /** Whether only the settlement stands between the job and its deletion. */

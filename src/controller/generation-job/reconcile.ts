@@ -1,7 +1,8 @@
-import { isRefused } from '../../platform/kube/errors.ts'
+import { isConflict, isUnsure } from '../../platform/kube/errors.ts'
 import { keyOf } from '../../platform/kube/resources.ts'
 import type { Outcome } from '../../platform/kube/work-queue.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
+import { UNSEEN_MAX_MS } from '../limits.ts'
 import type { ControllerMetrics } from '../metrics.ts'
 import { act, type ActParts } from './act.ts'
 import { decide } from './decide.ts'
@@ -19,7 +20,7 @@ export type ReconcileParts = ObserveParts &
 export async function reconcile(parts: ReconcileParts, key: string): Promise<Outcome> {
   const job = parts.caches.generationJobs.get(key)
   if (job === undefined) return forget(parts, key)
-  if (parts.written.isBehind(key, job)) return { kind: 'Done' }
+  if (parts.written.isBehind(key, job)) return { kind: 'RecheckAfter', ms: UNSEEN_MAX_MS }
   try {
     return await reconcileJob(parts, job)
   } catch (error) {
@@ -95,10 +96,13 @@ async function perform(parts: ReconcileParts, job: GenerationJob, { action, deci
   }
 }
 
-/** A status that may have been written after all keeps its slot: the cache will tell. */
+/**
+ * What may have been written after all keeps its place: it is tried again there. Who changed the
+ * job since it was read may have been we ourselves, with a write that was never answered.
+ */
 function hasNotStarted({ kind }: Action, decision: Decision, error: unknown): boolean {
-  if (kind === 'CreateAttempt') return true
-  return kind === 'WriteStatus' && startsInSlot(decision) && isRefused(error)
+  if (isUnsure(error) || isConflict(error)) return false
+  return kind === 'CreateAttempt' || (kind === 'WriteStatus' && startsInSlot(decision))
 }
 
 function startsInSlot({ actions }: Decision): boolean {

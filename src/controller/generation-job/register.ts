@@ -11,7 +11,7 @@ import type { PoolAnswers, SlotAssignment } from './pool-watcher.ts'
 import { reconcile, type ReconcileParts } from './reconcile.ts'
 import { StraySlots } from './stray-slots.ts'
 import { workGroupOf } from './work-group.ts'
-import { WrittenVersions } from './written-versions.ts'
+import { WrittenVersions } from '../written-versions.ts'
 
 export type Registration = {
   readonly parts: Omit<ReconcileParts, 'assignments' | 'board' | 'holds' | 'written'>
@@ -63,7 +63,7 @@ export function registerGenerationJobs({
     assignments,
     board,
     holds,
-    written: new WrittenVersions(),
+    written: new WrittenVersions(parts.clock),
   }
   const queue = startQueue({
     reconcile: async (key) => await reconcile(all, key),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { KubeClient } from '../../platform/kube/client.ts'
-import { isNotFound } from '../../platform/kube/errors.ts'
+import { unlessNotFound } from '../../platform/kube/errors.ts'
 import { kueueGroup } from './names.ts'
 
 const groupAnswer = z.object({ preferredVersion: z.object({ version: z.string() }) })
@@ -18,10 +18,5 @@ export async function findWorkloadVersion(client: KubeClient): Promise<string | 
 }
 
 async function find(client: KubeClient, path: string): Promise<unknown> {
-  try {
-    return await client.request({ method: 'GET', path })
-  } catch (error) {
-    if (isNotFound(error)) return undefined
-    throw error
-  }
+  return await client.request({ method: 'GET', path }).catch(unlessNotFound)
 }

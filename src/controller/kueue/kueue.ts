@@ -1,3 +1,4 @@
+import { sleep } from '../../platform/clock/sleep.ts'
 import type { KubeClient } from '../../platform/kube/client.ts'
 import { isNotFound } from '../../platform/kube/errors.ts'
 import {
@@ -5,11 +6,13 @@ import {
   type ListWatchLimits,
   startListWatch,
 } from '../../platform/kube/list-watch.ts'
+import { listObjects } from '../../platform/kube/objects.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import { parseChildName } from '../generation-job/names.ts'
-import { KUEUE_LOOK_MS, KUEUE_LOOK_PAUSE_MS, KUEUE_RETRY_MS } from '../limits.ts'
+import { KUEUE_LIST_MS, KUEUE_LOOK_MS, KUEUE_LOOK_PAUSE_MS, KUEUE_RETRY_MS } from '../limits.ts'
 import { findWorkloadVersion } from './discovery.ts'
+import { kueueLabels } from './names.ts'
 import { namedQueueOf, type QuotaQueue, quotaQueueOf } from './quota-queue.ts'
 import { viewWorkload, type Workload, type WorkloadView, workloadsOf } from './workload.ts'
 
@@ -33,6 +36,8 @@ export type KueueOptions = KueueListeners & {
   readonly onError: (error: unknown) => void
 }
 
+type JobRef = { readonly namespace?: string | undefined; readonly uid: string }
+
 /**
  * What the controller knows of Kueue, which may come and go while it works. Its Workloads are
  * watched only while the cluster serves them: a watch of what is not there would fail for ever.
@@ -40,8 +45,8 @@ export type KueueOptions = KueueListeners & {
 export class Kueue {
   readonly #options: KueueOptions
   readonly #known = Promise.withResolvers<void>()
+  readonly #stopping = new AbortController()
   #isKnown = false
-  #isStopped = false
   #version: string | undefined
   #watch: ListWatch<Workload> | undefined
   #looking: Promise<void> | undefined
@@ -62,14 +67,13 @@ export class Kueue {
     return this.#version !== undefined
   }
 
-  /** It is known whether Kueue is there, and if so all its Workloads are. */
+  /** It is known whether Kueue is there, and if so its Workloads are, if they can be listed. */
   async synced(): Promise<void> {
     await this.#known.promise
-    await this.#watch?.synced()
   }
 
   isSynced(): boolean {
-    return this.#isKnown && this.#watch?.isSynced() !== false
+    return this.#isKnown
   }
 
   /** Whose quota decides about the job; undefined when our own queue does. */
@@ -78,10 +82,18 @@ export class Kueue {
     return quotaQueueOf(job, { isServed: this.isServed, localQueue })
   }
 
-  /** Of the batch/v1 Job with this uid. */
+  /** Of the batch/v1 Job with this uid, as far as the watch has shown it. */
   workloadOf(jobUid: string): WorkloadView | undefined {
     const [workload] = this.#watch?.lister.listIndexed(jobUid) ?? []
     return workload === undefined ? undefined : viewWorkload(workload)
+  }
+
+  /** The same from the API server; throws KubeError while that cannot say. */
+  async findWorkload({ namespace, uid }: JobRef): Promise<WorkloadView | undefined> {
+    if (this.#version === undefined) return undefined
+    const options = { namespace, labelSelector: `${kueueLabels.jobUid}=${uid}` }
+    const all = await listObjects(this.#options.client, workloadsOf(this.#version), options)
+    return all[0] === undefined ? undefined : viewWorkload(all[0])
   }
 
   /** A job that asks for Kueue may be the first to know that it has been installed. */
@@ -92,7 +104,7 @@ export class Kueue {
   }
 
   async stop(): Promise<void> {
-    this.#isStopped = true
+    this.#stopping.abort()
     this.#known.reject(new Error('the controller stops'))
     clearTimeout(this.#timer)
     await this.#looking?.catch(() => undefined)
@@ -107,7 +119,7 @@ export class Kueue {
         return this.#isKnown ? KUEUE_LOOK_MS : KUEUE_RETRY_MS
       },
     )
-    if (this.#isStopped) return
+    if (this.#stopping.signal.aborted) return
     this.#timer = setTimeout(() => this.start(), pauseMs)
   }
 
@@ -120,21 +132,36 @@ export class Kueue {
   }
 
   async #lookOnce(): Promise<void> {
-    const { client, clock, onChange } = this.#options
+    const { client, clock } = this.#options
     const version = await findWorkloadVersion(client)
-    if (this.#isStopped) return
+    if (this.#stopping.signal.aborted) return
     this.#lookedMs = clock.nowMs()
-    const isNew = version !== this.#version
-    if (isNew) await this.#follow(version)
-    this.#isKnown = true
-    this.#known.resolve()
-    if (isNew) onChange()
+    if (version !== this.#version) await this.#follow(version)
+    else if (version === undefined) this.#know()
   }
 
   async #follow(version: string | undefined): Promise<void> {
     await this.#watch?.stop()
+    if (this.#stopping.signal.aborted) return
     this.#version = version
-    this.#watch = version === undefined || this.#isStopped ? undefined : this.#startWatch(version)
+    this.#watch = version === undefined ? undefined : this.#startWatch(version)
+    this.#tellOf(this.#watch).catch(this.#options.onError)
+  }
+
+  /** Not before its Workloads are listed, because whoever is told looks at them at once. */
+  async #tellOf(watch: ListWatch<Workload> | undefined): Promise<void> {
+    const { signal } = this.#stopping
+    const patience = sleep(KUEUE_LIST_MS, signal)
+    // It rejects when another watch takes its place.
+    await Promise.race([watch?.synced().catch(async () => await patience), patience])
+    if (signal.aborted || watch !== this.#watch) return
+    this.#know()
+    this.#options.onChange()
+  }
+
+  #know(): void {
+    this.#isKnown = true
+    this.#known.resolve()
   }
 
   #startWatch(version: string): ListWatch<Workload> {

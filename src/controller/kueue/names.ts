@@ -7,4 +7,6 @@ export const kueueLabels = {
   queue: `${kueueGroup}/queue-name`,
   /** Name of a WorkloadPriorityClass. */
   priorityClass: `${kueueGroup}/priority-class`,
+  /** On a Workload: uid of its Job. */
+  jobUid: `${kueueGroup}/job-uid`,
 } as const

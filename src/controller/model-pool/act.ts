@@ -20,10 +20,11 @@ import type { KubeObject } from '../../platform/kube/types.ts'
 import { unreachable } from '../../shared/assert.ts'
 import type { ModelPool } from '../../shared/crd/model-pool.ts'
 import { annotations, poolKeySecretType } from '../../shared/names.ts'
-import type { WrittenVersions } from '../generation-job/written-versions.ts'
+import type { WrittenVersions } from '../written-versions.ts'
 import { ensureJobAccount } from '../job-account.ts'
 import { poolKeySecretName } from '../pool-keys.ts'
 import { childMetadata } from './deployment.ts'
+import type { PoolKey } from './names.ts'
 import type { PoolAction } from './observed.ts'
 
 export type PoolActParts = {
@@ -118,7 +119,8 @@ async function applyDeployment(
   { draft }: Extract<PoolAction, { kind: 'ApplyDeployment' }>,
 ): Promise<void> {
   const applied = { object: draft, fieldManager: FIELD_MANAGER, force: true }
-  noteWritten(parts, deploymentKey(pool), await applyObject(parts.client, deployments, applied))
+  const after = await applyObject(parts.client, deployments, applied)
+  noteWritten(parts, deploymentKey(keyOf(pool)), after)
 }
 
 /** With the version that was decided on: a number that somebody else changed is a conflict. */
@@ -130,7 +132,7 @@ async function scale(
   const { name, namespace, uid, resourceVersion } = deployment.metadata
   const patch = { metadata: { uid, resourceVersion }, spec: { replicas } }
   const after = await mergePatch(parts.client, deployments, { name, namespace, patch })
-  noteWritten(parts, deploymentKey(pool), after)
+  noteWritten(parts, deploymentKey(keyOf(pool)), after)
 }
 
 function noteWritten({ written }: PoolActParts, key: string, after: KubeObject): void {
@@ -138,6 +140,6 @@ function noteWritten({ written }: PoolActParts, key: string, after: KubeObject):
 }
 
 /** Tells the versions of a pool's Deployment from those of the pool. */
-export function deploymentKey(pool: ModelPool): string {
-  return `deployment/${keyOf(pool)}`
+export function deploymentKey(pool: PoolKey): string {
+  return `deployment/${pool}`
 }

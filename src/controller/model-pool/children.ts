@@ -1,5 +1,5 @@
 import type { KubeClient } from '../../platform/kube/client.ts'
-import { isForbidden, isNotFound } from '../../platform/kube/errors.ts'
+import { isForbidden, isNotFound, unlessNotFound } from '../../platform/kube/errors.ts'
 import { getObject, mergePatch } from '../../platform/kube/objects.ts'
 import { deployments, secrets } from '../../platform/kube/resources.ts'
 import type { KubeObject } from '../../platform/kube/types.ts'
@@ -31,14 +31,10 @@ export async function readDeployment(
   pool: ModelPool,
 ): Promise<PoolObserved['deployment']> {
   const { name, namespace } = pool.metadata
-  try {
-    const ref = { namespace, name: poolDeploymentName(name) }
-    const object = await getObject(client, deployments, ref)
-    return isOwn(object, pool) ? { state: 'Own', object } : { state: 'Foreign' }
-  } catch (error) {
-    if (isNotFound(error)) return { state: 'Absent' }
-    throw error
-  }
+  const ref = { namespace, name: poolDeploymentName(name) }
+  const object = await getObject(client, deployments, ref).catch(unlessNotFound)
+  if (object === undefined) return { state: 'Absent' }
+  return isOwn(object, pool) ? { state: 'Own', object } : { state: 'Foreign' }
 }
 
 export function isOwn(object: KubeObject, pool: ModelPool): boolean {

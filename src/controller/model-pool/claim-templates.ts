@@ -1,5 +1,5 @@
 import type { KubeClient } from '../../platform/kube/client.ts'
-import { isNotFound } from '../../platform/kube/errors.ts'
+import { unlessNotFound } from '../../platform/kube/errors.ts'
 import { listObjects } from '../../platform/kube/objects.ts'
 import { type Deployment, type Pod, resourceClaimTemplates } from '../../platform/kube/resources.ts'
 import type { KubeObject } from '../../platform/kube/types.ts'
@@ -74,12 +74,8 @@ function seenNow({ metadata }: Deployment, used: ReadonlySet<string>): string {
 async function listOwn(client: KubeClient, pool: ModelPool): Promise<readonly KubeObject[]> {
   const { namespace, name } = pool.metadata
   const labelSelector = `${labels.pool}=${name}`
-  try {
-    const all = await listObjects(client, resourceClaimTemplates, { namespace, labelSelector })
-    return all.filter((template) => isOwn(template, pool))
-  } catch (error) {
-    // A cluster without dynamic resource allocation has none.
-    if (isNotFound(error)) return []
-    throw error
-  }
+  const listing = listObjects(client, resourceClaimTemplates, { namespace, labelSelector })
+  // A cluster without dynamic resource allocation has none.
+  const all = (await listing.catch(unlessNotFound)) ?? []
+  return all.filter((template) => isOwn(template, pool))
 }

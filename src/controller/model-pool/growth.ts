@@ -1,6 +1,6 @@
 import type { ModelPool } from '../../shared/crd/model-pool.ts'
 import { annotations } from '../../shared/names.ts'
-import type { PoolPodState } from '../../shared/wire/pool.ts'
+import { modelsOfSlot, type PoolPodState } from '../../shared/wire/pool.ts'
 import { findCondition } from '../conditions.ts'
 import type { PoolPodView } from './pool-pod.ts'
 
@@ -61,14 +61,14 @@ export function hasNoRoom({ nodeName, waiting }: PoolPodView): boolean {
 
 type Preloading = { readonly pool: ModelPool; readonly bases: readonly { readonly name: string }[] }
 
-/** Models that slots are loading: a pod that starts preloads the models in turn, slot by slot. */
+/** Models that slots are loading: in a pod that starts each slot the first that it would have. */
 export function loadingOf(pod: StartingPod, { pool, bases }: Preloading): string[] {
   const { ready, state } = pod
   if (ready) {
     const loading = (state?.slots ?? []).filter((slot) => slot.state === 'Loading')
     return loading.flatMap(({ model }) => model ?? [])
   }
-  if (bases.length === 0 || !isComing(pod)) return []
-  const names = Array.from({ length: pool.spec.slots }, (_, slot) => bases[slot % bases.length])
-  return names.flatMap((base) => base?.name ?? [])
+  if (!isComing(pod)) return []
+  const slots = Array.from({ length: pool.spec.slots }, (_, slot) => modelsOfSlot(bases, slot))
+  return slots.flatMap(([first]) => first?.name ?? [])
 }

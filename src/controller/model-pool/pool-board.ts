@@ -8,14 +8,15 @@ import type {
   PoolView,
 } from '../../shared/domain/admission/input.ts'
 import type { Resources } from '../../shared/domain/admission/resources.ts'
+import { suitsFor } from '../../shared/domain/admission/slot-room.ts'
 import { jobsNamespace } from '../../shared/names.ts'
 import type { PoolPodState } from '../../shared/wire/pool.ts'
 import { type Caches, indexKeys } from '../caches.ts'
 import { POOL_STARTUP_SECONDS_DEFAULT } from '../limits.ts'
 import type { PoolKey } from './names.ts'
 import { lackedModels } from './pack-marks.ts'
-import { type PoolPodView, viewPoolPod } from './pool-pod.ts'
-import { baseModelsOf, podAmounts, podGpus, type PoolFacts, poolFacts } from './pool-models.ts'
+import { isAskable, type PoolPodView, viewPoolPod } from './pool-pod.ts'
+import { baseModelsOf, podGpus, podRequest, type PoolFacts, poolFacts } from './pool-models.ts'
 import { type PodAttempt, SlotReservations, type SlotRequest } from './slot-reservations.ts'
 import { type FreeSlot, freeSlotsOf, type SlotJob, slotJobId, withoutJobs } from './slots.ts'
 import { hasNoRoom, isComing, loadingOf, slotsToCome, surplusOf } from './growth.ts'
@@ -41,7 +42,8 @@ export type PoolBoardView = PoolView & {
   readonly models: readonly string[]
   /** Slots that may still come. */
   readonly slotsToCome: number
-  readonly podRequest: Resources
+  /** Undefined where Nodes are not seen to have what its pods ask for. */
+  readonly podRequest: Resources | undefined
 }
 
 export type PoolBoardOptions = {
@@ -107,8 +109,10 @@ export class PoolBoard {
   occupants(pods: readonly PoolPod[] = this.pods()): Occupant[] {
     return pods
       .filter((pod) => !pod.terminal && !hasNoRoom(pod))
-      .map(({ uid, nodeName, request, key: pool, deleting, leaving }) => {
-        return { uid, nodeName, request, pool, going: deleting || leaving }
+      .map((pod) => {
+        const { uid, nodeName, request, key: pool, deleting, leaving } = pod
+        const lacks = this.#lackedBy(pod)
+        return { uid, nodeName, request, pool, going: deleting || leaving, lacks }
       })
   }
 
@@ -120,7 +124,8 @@ export class PoolBoard {
     const pod = this.podOf(request.pod)
     if (pod === undefined) return false
     const hasIt = pod.jobs.some((job) => slotJobId(job) === slotJobId(request))
-    const canTake = this.#freeSlots(pod).length > 0 && !this.#lackedBy(pod).includes(request.model)
+    const isSuited = suitsFor(request)({ lacks: this.#lackedBy(pod) })
+    const canTake = isSuited && this.#freeSlots(pod).length > 0
     if (!hasIt && !canTake) return false
     this.#reservations.reserve(request)
     this.#idleSinceMs.delete(pod.uid)
@@ -140,7 +145,8 @@ export class PoolBoard {
     if (state === undefined) {
       this.#states.delete(podUid)
       // One that is only silent goes on being idle, and may be given up for that.
-      if (this.podOf(podUid)?.ready !== true) this.#idleSinceMs.delete(podUid)
+      const pod = this.podOf(podUid)
+      if (pod === undefined || !isAskable(pod)) this.#idleSinceMs.delete(podUid)
     } else {
       this.#states.set(podUid, state)
       this.#noteIdle(podUid)
@@ -197,12 +203,11 @@ export class PoolBoard {
     // Those that are to be replaced count as if they were gone, but for what they can do.
     const current = present.filter((pod) => lacks.get(pod)?.length === 0)
     const toCome = slotsToCome(pool, current)
-    const gpus = podGpus(pool, facts)
     return {
       name,
       namespace: pool.metadata.namespace ?? '',
       models: pool.spec.models.map((model) => model.name),
-      gpusPerSlot: gpus / pool.spec.slots,
+      gpusPerSlot: podGpus(pool, facts) / pool.spec.slots,
       slots: present.flatMap((pod) => this.#viewSlots(pod, lacks.get(pod))),
       loading: current.flatMap((pod) => loadingOf(pod, { pool, bases })),
       slotsToCome: toCome,
@@ -210,7 +215,7 @@ export class PoolBoard {
       growing: current.some(isComing),
       serving: present.length > 0 || toCome > 0,
       surplus: surplusOf(pool, present),
-      podRequest: { ...podAmounts(pool, facts), gpus },
+      podRequest: podRequest(pool, facts),
     }
   }
 
@@ -221,7 +226,7 @@ export class PoolBoard {
     const state = this.#states.get(uid)
     const jobs = this.#jobsOn(view)
     const leaving = marked || (this.#leaving.get(key)?.has(uid) ?? false)
-    return [{ ...view, key, leaving, state, jobs, idleSinceMs: this.#idleSince(uid, jobs) }]
+    return [{ ...view, key, leaving, state, jobs, idleSinceMs: this.#idleSince(view, jobs) }]
   }
 
   /** By the status of the jobs, by what was given away just now, and by what the pod says. */
@@ -254,9 +259,8 @@ export class PoolBoard {
   }
 
   #freeSlots(pod: PoolPod): readonly FreeSlot[] {
-    const { state, ready, deleting, terminal, leaving, ip, jobs } = pod
-    const isClosed = !ready || deleting || terminal || leaving || ip === undefined
-    if (isClosed || state === undefined || state.draining) return []
+    const { state, leaving, jobs } = pod
+    if (leaving || !isAskable(pod) || state === undefined || state.draining) return []
     const slots = withoutJobs(state.slots, (job) => {
       return this.#reservations.isReleased({ ...job, pod: pod.uid })
     })
@@ -272,13 +276,15 @@ export class PoolBoard {
   }
 
   /** Pods that were idle before this process began to look are so since it does. */
-  #idleSince(podUid: string, jobs: readonly SlotJob[]): number | undefined {
+  #idleSince(pod: PoolPodView, jobs: readonly SlotJob[]): number | undefined {
+    const { uid } = pod
     if (jobs.length > 0) {
-      this.#idleSinceMs.delete(podUid)
+      this.#idleSinceMs.delete(uid)
       return undefined
     }
-    const sinceMs = this.#idleSinceMs.get(podUid) ?? this.#options.clock.nowMs()
-    this.#idleSinceMs.set(podUid, sinceMs)
+    const sinceMs = this.#idleSinceMs.get(uid) ?? this.#options.clock.nowMs()
+    // Only of those that are asked it is noticed when they are gone.
+    if (isAskable(pod)) this.#idleSinceMs.set(uid, sinceMs)
     return sinceMs
   }
 

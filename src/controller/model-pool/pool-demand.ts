@@ -8,7 +8,7 @@ export type PoolDemand = {
   readonly expectedSeconds: number
   /** uids of its pods that are to go, for a job that needs their Node. */
   readonly yielding?: readonly string[] | undefined
-  /** Pods there is room for beside what such jobs are to have; absent: nothing is. */
+  /** Pods there may be room for beside what such jobs are to have; absent: nothing is. */
   readonly room?: number | undefined
   /** Whether pods may wait for room; absent: they may. */
   readonly mayWait?: boolean | undefined

@@ -46,12 +46,21 @@ function modelsOf({ spec }: ModelPool, { modelOf }: PoolFacts): NamedModel[] {
 
 /** GPUs of one pod. Slices and claims are no whole GPUs of Nodes: who asks for them knows of some. */
 export function podGpus(pool: ModelPool, facts: PoolFacts): number {
-  const { api, sharing, count } = pool.spec.gpu
-  const isOnCpu = facts.onCpu && api !== 'DRA' && sharing !== 'Mig'
+  const isOnCpu = facts.onCpu && usesWholeGpus(pool)
   const canUseCpu = baseModelsOf(pool, facts).every(({ model }) =>
     model.spec.runsOn.includes('Cpu'),
   )
-  return isOnCpu && canUseCpu ? 0 : count
+  return isOnCpu && canUseCpu ? 0 : pool.spec.gpu.count
+}
+
+/** What one pod asks for; undefined with slices and claims, which no Node is seen to have. */
+export function podRequest(pool: ModelPool, facts: PoolFacts): Resources | undefined {
+  const gpus = podGpus(pool, facts)
+  return gpus === 0 || usesWholeGpus(pool) ? { ...podAmounts(pool, facts), gpus } : undefined
+}
+
+function usesWholeGpus({ spec: { gpu } }: ModelPool): boolean {
+  return gpu.api !== 'DRA' && gpu.sharing !== 'Mig'
 }
 
 /**

@@ -29,6 +29,11 @@ export type PoolPodView = {
   readonly waiting?: { readonly reason: string; readonly message: string } | undefined
 }
 
+/** A pod that is not ready, or about to end, gives no slot. */
+export function isAskable({ ip, ready, deleting, terminal }: PoolPodView): boolean {
+  return ip !== undefined && ready && !deleting && !terminal
+}
+
 /** Deletion cost of pods that are to go; of the others it is absent or 0. */
 export const LEAVING_COST = '-1'
 export const STAYING_COST = '0'

@@ -2,7 +2,8 @@ import type { WorkQueue, WorkQueueOptions } from '../../platform/kube/work-queue
 import type { PoolPodState } from '../../shared/wire/pool.ts'
 import { POOL_STATE_MS, POOL_STATE_SOON_MS } from '../limits.ts'
 import type { PoolClient } from '../pool-client.ts'
-import type { PoolBoard, PoolPod } from './pool-board.ts'
+import type { PoolBoard } from './pool-board.ts'
+import { isAskable } from './pool-pod.ts'
 
 export type PoolStatesOptions = {
   readonly board: PoolBoard
@@ -49,11 +50,6 @@ export function startPoolStates({ board, client, startQueue }: PoolStatesOptions
       await queue.stop()
     },
   }
-}
-
-/** A pod that is not ready, or about to end, gives no slot. */
-function isAskable({ ip, ready, deleting, terminal }: PoolPod): boolean {
-  return ip !== undefined && ready && !deleting && !terminal
 }
 
 function pauseAfter({ slots }: PoolPodState): number {

@@ -3,6 +3,7 @@ import type { Clock } from '../../shared/clock.ts'
 import type { ModelPool } from '../../shared/crd/model-pool.ts'
 import { labels } from '../../shared/names.ts'
 import { type Caches, indexKeys } from '../caches.ts'
+import { UNSEEN_MAX_MS } from '../limits.ts'
 import type { ControllerSettings } from '../settings.ts'
 import { act, deploymentKey, type PoolActParts } from './act.ts'
 import { isOwn, readDeployment, readKeyState } from './children.ts'
@@ -32,7 +33,7 @@ export async function reconcileModelPool(
 ): Promise<Outcome> {
   const pool = parts.caches.modelPools.get(key)
   if (pool === undefined || pool.metadata.deletionTimestamp !== undefined) return forget(parts, key)
-  if (isBehind(parts, key, pool)) return { kind: 'Done' }
+  if (isBehind(parts, key, pool)) return { kind: 'RecheckAfter', ms: UNSEEN_MAX_MS }
   try {
     return await reconcilePool(parts, key, pool)
   } catch (error) {
@@ -72,6 +73,7 @@ function forget(
   board.forget(key)
   keysSeen.delete(key)
   written.forget(key)
+  written.forget(deploymentKey(key))
   templates.forget(key)
   return { kind: 'Done' }
 }
@@ -81,7 +83,7 @@ function isBehind(parts: PoolReconcileParts, key: PoolKey, pool: ModelPool): boo
   const { caches, written } = parts
   const deployment = caches.deployments.get(deploymentKeyInCache(pool))
   if (written.isBehind(key, pool)) return true
-  return deployment !== undefined && written.isBehind(deploymentKey(pool), deployment)
+  return deployment !== undefined && written.isBehind(deploymentKey(key), deployment)
 }
 
 function deploymentKeyInCache({ metadata }: ModelPool): string {

@@ -1,5 +1,5 @@
 import type { WorkQueue, WorkQueueOptions } from '../../platform/kube/work-queue.ts'
-import { WrittenVersions } from '../generation-job/written-versions.ts'
+import { WrittenVersions } from '../written-versions.ts'
 import type { PoolClient } from '../pool-client.ts'
 import { ClaimTemplates } from './claim-templates.ts'
 import { PoolBoard } from './pool-board.ts'
@@ -41,7 +41,7 @@ export function registerModelPools({
   const all: PoolReconcileParts = {
     ...parts,
     board,
-    written: new WrittenVersions(),
+    written: new WrittenVersions(clock),
     keysSeen: new Map(),
     templates: new ClaimTemplates(parts.client),
   }

@@ -2,11 +2,15 @@ import type { Clock } from '../../shared/clock.ts'
 import type { GenerationJob } from '../../shared/crd/generation-job.ts'
 import { type Caches, indexKeys } from '../caches.ts'
 import { isTerminal } from '../generation-job/eligibility.ts'
-import { RELEASED_SLOT_MS, RESERVATION_MS } from '../limits.ts'
+import { RELEASED_SLOT_MS, UNSEEN_MAX_MS } from '../limits.ts'
 import { type SlotJob, slotJobId } from './slots.ts'
 
 /** An attempt of a job that is to get a slot of the pod with this uid. */
-export type SlotRequest = SlotJob & { readonly pod: string }
+export type SlotRequest = SlotJob & {
+  readonly pod: string
+  /** Names of the LoRAs that it needs beside its model. */
+  readonly loras?: readonly string[] | undefined
+}
 
 /** An attempt in the pod with this uid. */
 export type PodAttempt = Pick<SlotRequest, 'pod' | 'uid' | 'attempt'>
@@ -27,7 +31,7 @@ export class SlotReservations {
 
   reserve(request: SlotRequest): void {
     const reserved = this.#byPod.get(request.pod) ?? new Map<string, Reservation>()
-    const untilMs = this.#options.clock.nowMs() + RESERVATION_MS
+    const untilMs = this.#options.clock.nowMs() + UNSEEN_MAX_MS
     const id = slotJobId(request)
     this.#released.delete(releaseId(request))
     reserved.set(id, { ...request, untilMs })

@@ -5,6 +5,7 @@ import { isComing } from '../model-pool/growth.ts'
 import type { PoolBoard, PoolPod } from '../model-pool/pool-board.ts'
 import { keyOf } from '../../platform/kube/resources.ts'
 import type { ModelPool } from '../../shared/crd/model-pool.ts'
+import { modelsOfSlot } from '../../shared/wire/pool.ts'
 
 export type ComingSlotSources = {
   readonly caches: Pick<Caches, 'modelPools' | 'models'>
@@ -39,9 +40,9 @@ function readyMs({ createdMs }: PoolPod, { startupSeconds, nowMs }: StartUp): nu
   return nowMs + Math.max(startupSeconds * 1000 - spentMs, spentMs * OVERDUE_SHARE)
 }
 
-/** One per slot: base models are preloaded in turn. */
+/** One per slot. */
 function slotModelsOf({ spec }: ModelPool, { models }: Pick<Caches, 'models'>): (string | null)[] {
   const names = spec.models.map(({ name }) => name)
   const bases = names.filter((name) => models.get(name)?.spec.type === 'Base')
-  return Array.from({ length: spec.slots }, (_, slot) => bases[slot % bases.length] ?? null)
+  return Array.from({ length: spec.slots }, (_, slot) => modelsOfSlot(bases, slot)[0] ?? null)
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { systemClock } from '../../platform/clock/system-clock.ts'
 import { type PoolConfig, readPoolConfig } from '../../platform/config/inference-pool.ts'
 import { createLogger, type Logger } from '../../platform/log/logger.ts'
+import { modelsOfSlot } from '../../shared/wire/pool.ts'
 import { signalAfter, whenAborted } from '../pod/stop-signals.ts'
 import { Runner } from '../runner/parent.ts'
 import { cpuBudget } from '../runtime/cpu-budget.ts'
@@ -72,7 +73,7 @@ function openPool(config: PoolConfig, { stop, log, onError }: Surroundings): Ope
   const random = Math.random
   const slots = Array.from({ length: config.slots }, (_, index): OpenSlot => {
     const runner = new Runner()
-    const models = rotate(config.models, index)
+    const models = modelsOfSlot(config.models, index)
     const profile = { threads, provider }
     const options = { runner, models, profile, memoryBytes, random, closed: stop, onError }
     return { runner, slot: new Slot(options) }
@@ -94,10 +95,4 @@ function openPool(config: PoolConfig, { stop, log, onError }: Surroundings): Ope
     onError,
   })
   return { pool, slots }
-}
-
-/** Slot i begins with model i, so that a pod with as many slots has every model warm. */
-function rotate<T>(list: readonly T[], by: number): readonly T[] {
-  const start = by % list.length
-  return [...list.slice(start), ...list.slice(0, start)]
 }

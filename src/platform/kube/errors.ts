@@ -100,6 +100,11 @@ export function isNotFound(error: unknown): error is KubeError {
   return isKubeError(error) && error.status === 404
 }
 
+/** For `catch` of a read: undefined is what does not exist. */
+export function unlessNotFound(error: unknown): undefined {
+  if (!isNotFound(error)) throw error
+}
+
 export function isAlreadyExists(error: unknown): error is KubeError {
   return isKubeError(error) && error.status === 409 && error.reason === 'AlreadyExists'
 }
@@ -126,6 +131,11 @@ export function isGone(error: unknown): error is KubeError {
 /** An answer that says no: the request has had no effect. */
 export function isRefused(error: unknown): error is KubeError {
   return isKubeError(error) && error.status >= 400 && error.status < 500
+}
+
+/** No answer, or a fault of the server's: the request may or may not have had its effect. */
+export function isUnsure(error: unknown): error is KubeError {
+  return isKubeError(error) && (error.status === 0 || error.status >= 500)
 }
 
 /** No answer: refused, reset or timed out. The request may or may not have had its effect. */

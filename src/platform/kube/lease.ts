@@ -3,7 +3,7 @@ import { AppError } from '../../shared/errors.ts'
 import { annotations } from '../../shared/names.ts'
 import { sleep } from '../clock/sleep.ts'
 import { type KubeClient, scopedClient } from './client.ts'
-import { isAlreadyExists, isConflict, isNotFound } from './errors.ts'
+import { isAlreadyExists, isConflict, isNotFound, unlessNotFound } from './errors.ts'
 import { createObject, getObject, mergePatch } from './objects.ts'
 import { type Lease, leases } from './resources.ts'
 import type { Draft } from './types.ts'
@@ -142,7 +142,7 @@ class Candidate {
   }
 
   async #read(): Promise<Lease | undefined> {
-    const lease = await getObject(this.#client, leases, this.#options.lease).catch(unlessMissing)
+    const lease = await getObject(this.#client, leases, this.#options.lease).catch(unlessNotFound)
     const resourceVersion = lease?.metadata.resourceVersion ?? ''
     if (resourceVersion !== this.#seen.resourceVersion) {
       this.#seen = { resourceVersion, atMs: this.#options.monotonicMs() }
@@ -250,10 +250,6 @@ class Candidate {
 
 function holderOf(lease: Lease): string {
   return lease.spec?.holderIdentity ?? ''
-}
-
-function unlessMissing(error: unknown): undefined {
-  if (!isNotFound(error)) throw error
 }
 
 function unlessOvertaken(error: unknown): undefined {

@@ -24,7 +24,12 @@ export const departmentSpec = z
           .max(10_000)
           .describe('Jobs of one user that run at once.')
           .optional(),
-        queuedJobs: z.int().min(0).max(1_000_000).describe('Jobs that wait.').optional(),
+        queuedJobs: z
+          .int()
+          .min(0)
+          .max(1_000_000)
+          .describe('Jobs that wait: REST refuses more, kubectl is not bound.')
+          .optional(),
       })
       .describe('Caps of the department; an absent one does not bind.')
       .optional(),

@@ -54,6 +54,15 @@ export const assigned = z.object({
 })
 export type Assigned = z.infer<typeof assigned>
 
+/**
+ * Base models in the order in which this slot of a pod would have them: slot i begins with model i,
+ * so that a pod with as many slots has every model warm.
+ */
+export function modelsOfSlot<T>(models: readonly T[], index: number): readonly T[] {
+  const first = index % models.length
+  return [...models.slice(first), ...models.slice(0, first)]
+}
+
 const slot = z.object({
   /** Whose weights are in memory; null while none are. */
   model: labelName.nullable(),

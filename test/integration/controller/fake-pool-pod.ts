@@ -23,6 +23,8 @@ export type RunBehaviour = {
   /** What it reports when it is cancelled; without it, nothing. */
   readonly stopReport?: Report
   readonly runMs?: number
+  /** It ends no sooner. */
+  readonly until?: Promise<void>
 }
 
 export type FakePoolPodOptions = {
@@ -196,9 +198,10 @@ export class FakePoolPod {
     }
     if (this.#busySlots() > this.#options.slots) this.#complain(`${name}: a slot was given twice`)
     this.begun.push(`${name}/${run.attempt}`)
-    const { report, runMs = 30 } = this.#options.behaviourOf(name)
+    const { report, runMs = 30, until } = this.#options.behaviourOf(name)
     if (report === undefined) return
-    setTimeout(() => this.#end(run, { jobId, report }), runMs).unref()
+    const end = () => this.#end(run, { jobId, report })
+    setTimeout(() => void (until === undefined ? end() : until.then(end)), runMs).unref()
   }
 
   #isNamedBy(job: GenerationJob | undefined, attempt: number): boolean {

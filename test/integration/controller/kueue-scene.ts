@@ -90,8 +90,3 @@ export async function setActive(world: World, uid: string, active: boolean): Pro
     })
   }
 }
-
-/** Writes of the controllers to the status of this job so far. */
-export function statusWrites({ writes }: World, name: string): number {
-  return writes.filter((write) => write.endsWith(`/generationjobs/${name}/status`)).length
-}

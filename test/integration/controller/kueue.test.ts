@@ -1,18 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sleep } from '../../../src/platform/clock/sleep.ts'
 import type { KubeClient } from '../../../src/platform/kube/client.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type RunningKueue, startKueue } from '../../support/kueue/start.ts'
 import { openAdminClient } from '../../support/kube.ts'
 import type { Behaviour } from './kubelet.ts'
-import {
-  attemptsIn,
-  createQueuedJob,
-  giveQueue,
-  giveQuota,
-  setActive,
-  statusWrites,
-} from './kueue-scene.ts'
-import { completes, conditionOf, messageOf, runs, until } from './scene.ts'
+import { attemptsIn, createQueuedJob, giveQueue, giveQuota, setActive } from './kueue-scene.ts'
+import { completes, conditionOf, messageOf, runs, statusWrites, until } from './scene.ts'
 import { createWorld, type World, type WorldOptions } from './world.ts'
 
 /** Building it takes minutes where nobody has done it before. */
@@ -23,17 +17,32 @@ let early: World
 let kueue: RunningKueue
 let admin: KubeClient
 
+const never = new AbortController().signal
+
 function secondCompletes(attempt: number): Behaviour {
   return attempt === 1 ? runs : completes
 }
 
-async function inWorld(options: WorldOptions, work: (world: World) => Promise<void>) {
+type Options = WorldOptions & { readonly through?: (client: KubeClient) => KubeClient }
+
+async function inWorld({ through, ...options }: Options, work: (world: World) => Promise<void>) {
   const world = await createWorld(options)
   try {
-    await world.startController()
+    await world.startController(through)
     await work(world)
   } finally {
     await world.close()
+  }
+}
+
+/** Of Workloads nothing is seen but what the first list has shown: none. */
+function blindly(client: KubeClient): KubeClient {
+  return {
+    ...client,
+    stream: async (asked) => {
+      if (asked.path.endsWith('/workloads')) await sleep(asked.silenceMs, asked.signal ?? never)
+      return await client.stream(asked)
+    },
   }
 }
 
@@ -126,8 +135,11 @@ describe('with Kueue', () => {
       })
     })
 
-    it('loses its pod when its Workload is deactivated, and begins anew after that', async () => {
-      await inWorld({ behaviour: secondCompletes }, async (world) => {
+    it.each([
+      ['', undefined],
+      [', also when only the Job shows it', blindly],
+    ])('loses its pod when its Workload is deactivated until that ends%s', async (_, through) => {
+      await inWorld({ behaviour: secondCompletes, through }, async (world) => {
         // The first Workload may get its quota back before it is collected as garbage, which takes
         // half a minute where its kind is new.
         await giveQuota(world, 2)

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Controller } from '../../../src/controller/manager.ts'
+import type { KubeClient } from '../../../src/platform/kube/client.ts'
 import { deleteObject } from '../../../src/platform/kube/objects.ts'
 import { generationJobs } from '../../../src/platform/kube/resources.ts'
 import type { GenerationJobSpec } from '../../../src/shared/crd/generation-job.ts'
@@ -7,6 +8,7 @@ import { eventually } from '../../support/eventually.ts'
 import { dyingAfter } from './dying-client.ts'
 import type { FakePoolPod, RunBehaviour } from './fake-pool-pod.ts'
 import { type FakePoolPods, startFakePoolPods } from './fake-pool-pods.ts'
+import { losingAnswers } from './losing-client.ts'
 import { poolScene } from './pool-scene.ts'
 import { conditionOf, messageOf, output, reportWith, until } from './scene.ts'
 import { createWorld, type World } from './world.ts'
@@ -18,13 +20,15 @@ let world: World
 let pods: FakePoolPods
 let controller: Controller
 const counting = dyingAfter(Infinity)
+const losing = losingAnswers()
+const wrap = (client: KubeClient) => losing.wrap(counting.wrap(client))
 
 /** One world with a pool of two pods of one slot each; every test leaves both of them idle. */
 beforeAll(async () => {
   world = await createWorld({ gpus: [2] })
   const { admin, api, namespace } = world
   pods = startFakePoolPods({ client: admin, api, namespace })
-  controller = await world.startController(counting.wrap)
+  controller = await world.startController(wrap)
   await poolScene(world, 'warm').create({ replicas: 2, maxReplicas: 2 })
   await untilReady()
 })
@@ -95,6 +99,19 @@ describe('a job in a slot of a pool', () => {
     expect(writes.filter((write) => !write.includes('/events')).length).toBeLessThan(30)
   })
 
+  it.each([
+    ['refused by a server at fault', { isDone: false, status: 500 }],
+    ['lost on its way there', { isDone: false, status: 0 }],
+    ['done without an answer', { isDone: true, status: 0 }],
+  ])('completes at once when the write that gives it its slot is %s', async (_, loss) => {
+    const name = `unsure-${loss.status}-${loss.isDone}`
+    losing.losses.push({ ...loss, path: `/generationjobs/${name}/status` })
+    await createJob(name, completes)
+    const { status } = await ended(name)
+    expect(status?.attempt?.number).toBe(1)
+    expect(losing.losses).toEqual([])
+  })
+
   it('is told to run when it runs for longer than a moment', async () => {
     await createJob('long', { ...completes, runMs: 1500 })
     const { status } = await until(world, { name: 'long', type: 'PodsReady', is: 'True/Running' })
@@ -144,7 +161,7 @@ describe('an attempt in a slot', () => {
     await createJob('kept', { ...completes, runMs: 1200 })
     const pod = await podWith('kept/1')
     await controller.stop()
-    controller = await world.startController(counting.wrap)
+    controller = await world.startController(wrap)
     const { status } = await ended('kept')
     expect(status?.attempt).toMatchObject({ number: 1, podUID: pod.uid })
     expect(pods.ready().flatMap((each) => each.begun)).not.toContain('kept/2')

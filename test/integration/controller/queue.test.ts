@@ -1,10 +1,17 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { deleteObject, listObjects } from '../../../src/platform/kube/objects.ts'
-import { pods } from '../../../src/platform/kube/resources.ts'
+import {
+  createObject,
+  deleteObject,
+  listObjects,
+  mergePatch,
+} from '../../../src/platform/kube/objects.ts'
+import { generationJobs, models, pods } from '../../../src/platform/kube/resources.ts'
+import { generationJobReasons } from '../../../src/shared/crd/conditions.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type Behaviour, setStatus } from './kubelet.ts'
-import { completes, conditionOf, messageOf, runs, until } from './scene.ts'
-import { createWorld, type World } from './world.ts'
+import { poolScene } from './pool-scene.ts'
+import { completes, conditionOf, messageOf, runs, statusWrites, until } from './scene.ts'
+import { createWorld, modelSpec, type World } from './world.ts'
 
 let world: World
 
@@ -27,26 +34,62 @@ describe('the queue', () => {
     await until(world, { name: 'first', type: 'PodsReady', is: 'True/Running' })
     await until(world, { name: 'second', type: 'PodsReady', is: 'True/Running' })
     await until(world, { name: 'third', type: 'Admitted', is: 'False/Queued' })
+    await until(world, { name: 'third', type: 'CreditsReserved', is: 'True/Reserved' })
+    // The queue moves on behind it.
+    await world.createJob({ priority: 10 }, 'fourth')
+    await until(world, { name: 'fourth', type: 'Admitted', is: 'False/Queued' })
     expect(await world.attemptNames()).toHaveLength(2)
+    expect(statusWrites(world, 'third')).toBeLessThanOrEqual(2)
     behaviours.set('first', completes)
     await until(world, { name: 'first', type: 'Succeeded', is: 'True/Completed' })
     await until(world, { name: 'third', type: 'PodsReady', is: 'True/Running' })
     expect(conditionOf(await world.getJob('second'), 'PodsReady')).toBe('True/Running')
   })
 
-  it('passes over a job that fits on no Node at all', async () => {
-    world = await createWorld({
-      gpus: [1],
-      behaviour: () => completes,
-      model: { resources: { gpus: 1, cpu: '64', memory: '64Mi' } },
-    })
+  it('passes over a job that fits on no Node at all, and says so when it ends', async () => {
+    world = await createWorld({ gpus: [1], behaviour: () => completes })
+    const large = `${world.namespace}-large`
+    const resources = { gpus: 1, cpu: '64', memory: '64Mi' }
+    const spec = modelSpec({ resources })
+    await createObject(world.admin, models, { metadata: { name: large }, spec })
+    try {
+      await world.startController()
+      const modelRef = { name: large }
+      await world.createJob({ modelRef }, 'large')
+      await until(world, { name: 'large', type: 'Admitted', is: 'False/Queued' })
+      await world.createJob({}, 'small')
+      await until(world, { name: 'small', type: 'Succeeded', is: 'True/Completed' })
+      const waiting = await world.getJob('large')
+      expect(conditionOf(waiting, 'Admitted')).toBe('False/Queued')
+      expect(messageOf(waiting, 'Admitted')).toBe(generationJobReasons.Admitted.Queued)
+      await world.createJob({ modelRef, queueTimeoutSeconds: 1 }, 'hasty')
+      const at = { name: 'hasty', type: 'Succeeded', is: 'False/QueueTimeout' }
+      expect(messageOf(await until(world, at), 'Succeeded')).toContain('No Node is large enough')
+    } finally {
+      await world.removeModel(large)
+    }
+  })
+
+  it('writes nothing more of a job that waits when a pool comes for it and goes', async () => {
+    world = await createWorld()
     await world.startController()
-    await world.createJob({}, 'large')
-    await until(world, { name: 'large', type: 'Admitted', is: 'False/Queued' })
-    await eventually(async () => {
-      const job = await world.getJob('large')
-      expect(messageOf(job, 'Admitted')).toContain('No Node is large enough')
-    })
+    await world.createJob({ execution: 'Pooled' }, 'early')
+    await until(world, { name: 'early', type: 'CreditsReserved', is: 'True/Reserved' })
+    const pool = poolScene(world, 'late')
+    await pool.create({ replicas: 0 })
+    await pool.until('False/Stopped')
+    // Of which admission knows the pool, whatever it has to do for those before.
+    await world.createJob({ execution: 'Pooled' }, 'later')
+    await until(world, { name: 'later', type: 'CreditsReserved', is: 'True/Reserved' })
+    await lookAt('early')
+    await pool.remove()
+    await lookAt('later')
+    await world.createJob({ execution: 'Pooled' }, 'last')
+    await until(world, { name: 'last', type: 'CreditsReserved', is: 'True/Reserved' })
+    expect(conditionOf(await world.getJob('early'), 'Admitted')).toBe('False/Queued')
+    for (const name of ['early', 'later']) {
+      expect(statusWrites(world, name)).toBeLessThanOrEqual(2)
+    }
   })
 
   it('gives nothing away on Nodes that are not ready', async () => {
@@ -114,6 +157,13 @@ describe('a pod', () => {
     expect(job.status).toMatchObject({ attempt: { number: 2 }, disruptedAttempts: 1 })
   })
 })
+
+/** Makes the controller look at a job again, without any change of what it is to do. */
+async function lookAt(name: string): Promise<void> {
+  const { admin, namespace } = world
+  const patch = { metadata: { annotations: { 'test.example/poke': '1' } } }
+  await mergePatch(admin, generationJobs, { name, namespace, patch })
+}
 
 /** What the pod garbage collector does for the pods of a Node that no longer exists. */
 async function loseNode(name: string | undefined): Promise<void> {

@@ -27,6 +27,11 @@ export async function until(world: World, { type, is, name = 'job' }: Expected) 
   })
 }
 
+/** Writes of the controllers to the status of this job so far. */
+export function statusWrites({ writes }: World, name: string): number {
+  return writes.filter((write) => write.endsWith(`/generationjobs/${name}/status`)).length
+}
+
 export const output: Output = {
   name: 'image-0.png',
   key: 'jobs/x/image-0.png',

@@ -53,7 +53,7 @@ const safePod = {
 
 function jobOf(pod: Json, ownerReferences: readonly Json[] = [owner]): Json {
   return {
-    metadata: { name: 'child', ownerReferences },
+    metadata: { name: `gj-${owner.uid}-a1`, ownerReferences },
     spec: { template: { spec: { ...safePod, ...pod } } },
   }
 }
@@ -76,6 +76,8 @@ async function create(job: Json, as?: typeof controller): Promise<Verdict> {
 }
 
 const secretVariable = { name: 'A', valueFrom: { secretKeyRef: { name: 'a', key: 'b' } } }
+const configVariable = { name: 'A', valueFrom: { configMapKeyRef: { name: 'a', key: 'b' } } }
+const onHostPort = { ...container, ports: [{ containerPort: 8080, hostPort: 8080 }] }
 const privileged = { ...container, name: 'first', securityContext: { privileged: true } }
 
 const refused: readonly [string, Json, string][] = [
@@ -88,6 +90,16 @@ const refused: readonly [string, Json, string][] = [
   [
     'that an Atelier resource does not control',
     jobOf({}, [{ ...owner, controller: false }]),
+    'metadata.ownerReferences',
+  ],
+  [
+    'that belongs to a ModelPool',
+    jobOf({}, [{ ...owner, kind: 'ModelPool' }]),
+    'metadata.ownerReferences',
+  ],
+  [
+    'with the name of another one’s',
+    jobOf({}, [{ ...owner, uid: '7a4a2f63-4d3f-4a3c-9c43-6f3a5d1f9a11' }]),
     'metadata.ownerReferences',
   ],
   ['of another account', jobOf({ serviceAccountName: 'default' }), 'serviceAccountName'],
@@ -142,6 +154,11 @@ const refused: readonly [string, Json, string][] = [
     'secrets',
   ],
   [
+    'with a ConfigMap in the environment',
+    jobOf({ containers: [{ ...container, env: [configVariable] }] }),
+    'secrets',
+  ],
+  [
     'with a whole secret in the environment',
     jobOf({
       initContainers: [{ ...container, name: 'a', envFrom: [{ secretRef: { name: 'a' } }] }],
@@ -151,7 +168,13 @@ const refused: readonly [string, Json, string][] = [
   ['on the network of the host', jobOf({ hostNetwork: true }), 'host'],
   ['among the processes of the host', jobOf({ hostPID: true }), 'host'],
   ['in the memory of the host', jobOf({ hostIPC: true }), 'host'],
+  ['on a port of the host', jobOf({ containers: [onHostPort] }), 'host'],
   ['with privileges', jobOf({ initContainers: [privileged] }), 'privileged'],
+  [
+    'with the devices of a claim',
+    jobOf({ resourceClaims: [{ name: 'a', resourceClaimName: 'a' }] }),
+    'resourceClaims',
+  ],
 ]
 
 describe('the controller', () => {
@@ -180,7 +203,8 @@ describe('the controller', () => {
     const { body: parent } = await fixture.create(generationJob('TextToImage'))
     const [uid, parentName] = ['uid', 'name'].map((field) => valueAt(parent, ['metadata', field]))
     for (const [name, ownerReferences, status] of [
-      ['own', [{ ...owner, uid, name: parentName }], 200],
+      [`gj-${String(uid)}-a1`, [{ ...owner, uid, name: parentName }], 200],
+      ['named-otherwise', [{ ...owner, uid, name: parentName }], 403],
       ['foreign', [], 403],
     ] as const) {
       const body = { ...jobOf({}), metadata: { name, ownerReferences } }

@@ -222,10 +222,19 @@ describe('a slot whose pod lacks something', () => {
     expect(started({ jobs: [other], pools: [aPool('warm', slots.slice(0, 1))] })).toEqual([])
   })
 
-  it('goes also to jobs of others that ask for the same, but for what it lacks', () => {
-    const plain = aPooled('plain', { user: 'lee' })
+  it.each([
+    ['others', { user: 'lee' }],
+    ['the same owner', {}],
+  ])('goes also to jobs of %s that ask for the same, but for what it lacks', (_, owner) => {
+    const plain = aPooled('plain', owner)
     const only = [aPool('warm', slots.slice(0, 1))]
     expect(started({ jobs: [styled, plain], pools: only })).toEqual(['plain in old'])
+  })
+
+  it('keeps no job in Auto from a Node that it could have', () => {
+    const auto = { ...styled, execution: 'Auto' } as const
+    const only = [aPool('warm', slots.slice(0, 1))]
+    expect(started({ jobs: [auto], pools: only })).toEqual(['styled on one'])
   })
 })
 

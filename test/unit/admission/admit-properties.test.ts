@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { admit, type Start } from '../../../src/shared/domain/admission/admit.ts'
 import type { AdmissionInput } from '../../../src/shared/domain/admission/input.ts'
+import type { KeptRoom } from '../../../src/shared/domain/admission/node-room.ts'
 import { fitsSomeNode } from '../../../src/shared/domain/admission/nodes.ts'
 import { type Owned, ownerKey } from '../../../src/shared/domain/admission/owner.ts'
 import { type Candidate, compareJobs } from '../../../src/shared/domain/admission/queue.ts'
@@ -13,11 +14,13 @@ import { anInput, nowMs } from './builders.ts'
 
 /** A failure prints its seed and the smallest input (fast-check). */
 const runs = { numRuns: longTests ? 1000 : 100 }
+/** Jobs that are alike but for what the pod of a free slot lacks are rare. */
+const manyRuns = { numRuns: runs.numRuns * 10 }
 
-function always(check: (input: AdmissionInput) => void): void {
+function always(check: (input: AdmissionInput) => void, times = runs): void {
   fc.assert(
     fc.property(parts, (given) => check(anInput(given))),
-    runs,
+    times,
   )
 }
 
@@ -71,6 +74,13 @@ function poolsOf({ pools }: AdmissionInput, job: Candidate) {
   return pools.filter(({ name }) => job.pools.includes(name))
 }
 
+/** Free slots of pods that were made with all that the job needs. */
+function slotsFor(input: AdmissionInput, job: Candidate) {
+  const needed = [job.model, ...(job.loras ?? [])]
+  const free = poolsOf(input, job).flatMap(({ slots }) => slots)
+  return free.filter(({ lacks = [] }) => !needed.some((name) => lacks.includes(name)))
+}
+
 /** In `Auto` only after the patience with pools that may still serve it. */
 function mayTakeNode(input: AdmissionInput, job: Candidate): boolean {
   if (job.execution !== 'Auto') return job.execution === 'Dedicated'
@@ -80,9 +90,17 @@ function mayTakeNode(input: AdmissionInput, job: Candidate): boolean {
   return !coming || job.createdMs + input.settings.poolPatienceMs <= input.nowMs
 }
 
+/** An earlier job of its owner that asks for the same is to take a Node first, and may not yet. */
+function isBehind(input: AdmissionInput, job: Candidate): boolean {
+  return waitingOf(input).some((other) => {
+    const isEarlier = ownerKey(other) === ownerKey(job) && compareJobs(other, job) < 0
+    return isEarlier && isAlike(other, job) && !mayTakeNode(input, other)
+  })
+}
+
 function isAllowed(input: AdmissionInput, { job, place }: Start): boolean {
   // Whether the slot is free at all is asserted where it is taken (`apply.ts`).
-  if (place.kind === 'Slot') return poolsOf(input, job).some(({ name }) => name === place.pool)
+  if (place.kind === 'Slot') return slotsFor(input, job).some(({ pod }) => pod === place.pod)
   if (place.kind === 'Quota') return job.execution === 'Quota'
   const node = freeOn(input).find(({ name }) => name === place.nodeName)
   return mayTakeNode(input, job) && node !== undefined && fitsInto(job.request, node.free)
@@ -122,11 +140,11 @@ describe('admission, whatever the input', () => {
       for (const job of waitingOf(after)) {
         if (isCapped(after, job)) continue
         expect(job.execution).not.toBe('Quota')
-        expect(poolsOf(after, job).flatMap(({ slots }) => slots)).toEqual([])
-        if (!mayTakeNode(after, job)) continue
+        expect(slotsFor(after, job)).toEqual([])
+        if (!mayTakeNode(after, job) || isBehind(after, job)) continue
         expect(freeOn(after).filter(({ free }) => fitsInto(job.request, free))).toEqual([])
       }
-    })
+    }, manyRuns)
   })
 
   it('keeps at most one Node, and only for a job that has waited long', () => {
@@ -145,8 +163,7 @@ describe('admission, whatever the input', () => {
         return after.queue.get(uid) && (nowMs - firstMs > 200_000 || nowMs - passedMs >= 30_000)
       })
       expect(new Set(kept.map(({ name }) => name)).size).toBeLessThanOrEqual(isOld ? 1 : 0)
-      const slots = waiting.flatMap((job) => poolsOf(after, job)).flatMap((pool) => pool.slots)
-      expect(slots).toEqual([])
+      expect(waiting.flatMap((job) => slotsFor(after, job))).toEqual([])
     })
   })
 
@@ -181,7 +198,12 @@ describe('admission, whatever the input', () => {
               occupants: shuffle(occupants),
               pools: shuffle(pools.map((pool) => ({ ...pool, slots: pool.slots.toReversed() }))),
               running: shuffle(running),
-              jobs: shuffle(jobs.map((job) => ({ ...job, pools: job.pools.toReversed() }))),
+              jobs: shuffle(
+                jobs.map((job) => {
+                  const loras = job.loras?.toReversed()
+                  return { ...job, loras, pools: job.pools.toReversed() }
+                }),
+              ),
               departments: shuffle([...departments]).map((all) => new Map(all)),
               turns: shuffle([...turns]).map((all) => new Map(all)),
             })
@@ -245,9 +267,29 @@ function shuffle<T>(all: readonly T[]): fc.Arbitrary<T[]> {
 }
 
 function sketchOf(input: AdmissionInput) {
-  const { starts, waiting, turns, recheckAtMs } = admit(input)
+  const { starts, waiting, turns, kept, recheckAtMs } = admit(input)
   const places = starts.map(({ job, place }) => [job.uid, place])
-  return { places, waiting: new Map(waiting), turns: new Map(turns), recheckAtMs }
+  return {
+    places,
+    waiting: new Map(waiting),
+    turns: new Map(turns),
+    kept: kept && sketchOfRoom(kept),
+    recheckAtMs,
+  }
+}
+
+/** Its lists are in the order of the Nodes, and whoever reads them only counts and looks up. */
+function sketchOfRoom({ leaving, elsewhere, contested, isWaitedFor }: KeptRoom) {
+  return {
+    leaving: sorted(leaving),
+    elsewhere: sorted(elsewhere),
+    contested: sorted(contested),
+    isWaitedFor,
+  }
+}
+
+function sorted(all: readonly unknown[]): string[] {
+  return all.map((one) => JSON.stringify(one)).toSorted()
 }
 
 function isAlike(left: Candidate, right: Candidate): boolean {

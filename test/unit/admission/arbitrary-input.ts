@@ -15,6 +15,7 @@ import { hourMs, nowMs } from './builders.ts'
 const small = (max: number) => fc.integer({ min: 0, max })
 const maybe = <T>(some: fc.Arbitrary<T>) => fc.option(some, { nil: undefined })
 const model = fc.constantFrom('flux', 'sd', 'turbo')
+const lacks = fc.subarray(['ink', 'sd', 'style'])
 const poolNames = ['big', 'spot', 'warm']
 const departmentNames = ['assembly', 'vision', 'wafer']
 
@@ -40,14 +41,18 @@ const pools: fc.Arbitrary<PoolView[]> = fc
   .chain((names) => fc.tuple(...names.map((name) => poolNamed(name))))
 
 function poolNamed(name: string): fc.Arbitrary<PoolView> {
+  const older = `${name}-a`
   const slot = fc.record({
-    pod: fc.constantFrom(`${name}-a`, `${name}-b`),
+    pod: fc.constantFrom(older, `${name}-b`),
     model: fc.option(model, { nil: null }),
+  })
+  const slots = fc.tuple(fc.array(slot, { maxLength: 4 }), lacks).map(([all, lacked]) => {
+    return all.map((one) => (one.pod === older ? { ...one, lacks: lacked } : one))
   })
   return fc.record({
     name: fc.constant(name),
     gpusPerSlot: fc.constantFrom(0, 0.25, 1, 2),
-    slots: fc.array(slot, { maxLength: 4 }),
+    slots,
     loading: fc.array(model, { maxLength: 2 }),
     growable: fc.boolean(),
     growing: fc.boolean(),
@@ -65,6 +70,7 @@ const occupants: fc.Arbitrary<Occupant[]> = fc
       request,
       pool: maybe(fc.constantFrom(...poolNames)),
       going: fc.boolean(),
+      lacks,
     }),
     { maxLength: 3 },
   )
@@ -75,7 +81,7 @@ const runningPlace: fc.Arbitrary<RunningJob['place']> = fc.oneof(
   fc.record({
     kind: fc.constant('Slot' as const),
     pool: fc.constantFrom(...poolNames),
-    pod: fc.constant('some-pod'),
+    pod: fc.constantFrom('pod-0', 'pod-1', 'some-pod'),
   }),
   fc.constant({ kind: 'Quota' as const }),
 )
@@ -98,14 +104,26 @@ const asked = fc.record({
   model,
   pools: fc.subarray(poolNames),
   execution: fc.constantFrom<Execution>('Auto', 'Pooled', 'Dedicated', 'Quota'),
-  priority: fc.constantFrom(20, 50),
-  createdMs: fc.constantFrom(nowMs - 120_000, nowMs - 31_000, nowMs - 1000),
   runningJobsMax: maybe(small(3)),
 })
 
+/** What tells jobs apart that ask for the same resources. */
+const own = fc.record({
+  loras: fc.subarray(['ink', 'style']),
+  priority: fc.constantFrom(20, 50),
+  createdMs: fc.constantFrom(nowMs - 120_000, nowMs - 31_000, nowMs - 1000),
+})
+
+/** Few kinds, so that some jobs of one owner are alike. */
 export const candidates: fc.Arbitrary<Candidate[]> = fc
-  .array(fc.tuple(owner, asked), { maxLength: 16 })
-  .map((all) => all.map(([who, job], index) => ({ ...who, ...job, uid: `job-${index}` })))
+  .array(asked, { minLength: 1, maxLength: 4 })
+  .chain((kinds) => {
+    const job = fc.tuple(owner, fc.constantFrom(...kinds), own)
+    return fc.array(job, { maxLength: 16, size: 'max' })
+  })
+  .map((all) => {
+    return all.map(([who, kind, job], index) => ({ ...who, ...kind, ...job, uid: `job-${index}` }))
+  })
 
 const department: fc.Arbitrary<DepartmentView> = fc.record({
   weight: fc.constantFrom(1, 100, 300),

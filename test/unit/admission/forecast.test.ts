@@ -5,6 +5,7 @@ import {
   forecast,
   type ForecastOptions,
 } from '../../../src/shared/domain/admission/forecast.ts'
+import { noResources } from '../../../src/shared/domain/admission/resources.ts'
 import { longTests } from '../../support/long.ts'
 import { parts } from './arbitrary-input.ts'
 import {
@@ -102,6 +103,17 @@ describe('a forecast', () => {
     }
     expect(told({ jobs: [aPooled('a')], pools, running }, { runMs })).toBe('Planned 5–6')
     expect(places).toEqual([{ kind: 'Slot', pool: 'warm', pod: 'pod-1', slotModel: 'other' }])
+  })
+
+  it.each([
+    ['none where the pod is going', { going: true }, 'Unknown'],
+    ['one that still lacks what its pod lacks', { lacks: ['style'] }, 'Unknown'],
+    ['one for whoever does without', { lacks: ['ink'] }, 'Planned 5–6'],
+  ])('of what a run leaves behind counts on %s', (_, over, expected) => {
+    const running = [aRunning('x', { place: inSlot('warm', 'pod-1') })]
+    const occupants = [{ uid: 'pod-1', nodeName: 'one', request: noResources, ...over }]
+    const jobs = [aPooled('a', { loras: ['style'] })]
+    expect(told({ jobs, pools: [aPool('warm', [])], running, occupants })).toBe(expected)
   })
 
   it('counts on slots that are coming, when they come', () => {

@@ -69,12 +69,18 @@ describe('a queue of jobs', () => {
     expect(queueOf([aCandidate('a')]).positionOf('b')).toBeUndefined()
   })
 
-  it('does not take the order of the pools of a job for a difference', () => {
-    const queue = queueOf([
-      aCandidate('a', { pools: ['x', 'y'] }),
-      aCandidate('b', { pools: ['y', 'x'] }),
-    ])
-    expect([...queue.lines()].flatMap((line) => line.shapes)).toHaveLength(1)
+  it.each([
+    { what: 'takes LoRAs', one: { pools: ['x'], loras: ['ink'] }, other: { pools: ['x'] }, is: 2 },
+    { what: 'takes no LoRA of a pod of its own', one: { loras: ['ink'] }, other: {}, is: 1 },
+    {
+      what: 'does not take the order of pools and LoRAs',
+      one: { pools: ['x', 'y'], loras: ['ink', 'style'] },
+      other: { pools: ['y', 'x'], loras: ['style', 'ink'] },
+      is: 1,
+    },
+  ])('$what for a difference between jobs', ({ one, other, is }) => {
+    const queue = queueOf([aCandidate('a', one), aCandidate('b', other)])
+    expect([...queue.lines()].flatMap((line) => line.shapes)).toHaveLength(is)
   })
 
   it('and its clone go separate ways', () => {

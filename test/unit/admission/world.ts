@@ -100,7 +100,9 @@ export class World {
     )
     const pools = this.#input.pools.map((pool) => {
       const freed = ended.flatMap(({ job: { model, place } }) => {
-        return place.kind === 'Slot' && place.pool === pool.name ? [{ pod: place.pod, model }] : []
+        if (place.kind !== 'Slot' || place.pool !== pool.name) return []
+        const pod = this.#input.occupants.find(({ uid }) => uid === place.pod)
+        return pod?.going === true ? [] : [{ pod: place.pod, model, lacks: pod?.lacks }]
       })
       return { ...pool, slots: [...pool.slots, ...freed] }
     })

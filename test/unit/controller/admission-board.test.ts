@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest'
-import { RESERVATION_MS } from '../../../src/controller/limits.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { REPLAN_MAX_MS, REPLAN_MS, UNSEEN_MAX_MS } from '../../../src/controller/limits.ts'
 import type { GenerationJob } from '../../../src/shared/crd/generation-job.ts'
 import { aReservedJob, boardOver, planned } from './board-scene.ts'
 import { aCondition, aJob, at, createdMs, request, uid, withCondition } from './builders.ts'
@@ -52,10 +52,41 @@ describe('the admission board', () => {
   it('forgets a reservation that never became an attempt', () => {
     const { board, time } = boardOver({ jobs: [first, second] })
     board.reserve(first, onNode)
-    time.nowMs += RESERVATION_MS - 1
+    time.nowMs += UNSEEN_MAX_MS - 1
     expect(board.gpus().used).toBe(1)
     time.nowMs += 1
     expect(board.gpus().used).toBe(0)
+  })
+
+  it('wakes the job of such a reservation, whoever looked at the board meanwhile', async () => {
+    const { board, time, woken } = boardOver({ jobs: [first, second] })
+    board.reserve(first, onNode)
+    board.standAside(first)
+    time.nowMs += UNSEEN_MAX_MS
+    board.gpus()
+    await planned()
+    expect(woken).toContain('vision/job-1')
+    expect(board.placeOf(first)).toEqual(admitted)
+    board.stop()
+  })
+
+  it('does not plan for minutes after it was kept from running for minutes', async () => {
+    vi.useFakeTimers()
+    const { board, time, woken } = boardOver({ jobs: [second] })
+    const { nowMs } = time
+    let reads = 0
+    // The first plan seems to last ten minutes.
+    Object.defineProperty(time, 'nowMs', { get: () => nowMs + (reads++ > 0 ? 600_000 : 0) })
+    board.touch()
+    await vi.advanceTimersByTimeAsync(REPLAN_MS)
+    woken.length = 0
+    board.placeOf(second)
+    board.touch()
+    board.noteNodes()
+    await vi.advanceTimersByTimeAsync(REPLAN_MAX_MS)
+    expect(board.placeOf(second)).toEqual(admitted)
+    board.stop()
+    vi.useRealTimers()
   })
 
   it('keeps it for as long as the job says that the attempt runs, however late its watch', () => {

@@ -9,7 +9,7 @@ import {
   boardOver,
   planned,
 } from './board-scene.ts'
-import { at } from './builders.ts'
+import { aModel, at } from './builders.ts'
 import { aKubeNode } from './kube-builders.ts'
 
 const pod = aPoolPod()
@@ -84,6 +84,21 @@ describe('a free slot of a pool', () => {
     board.stop()
   })
 
+  it('is given to no job with a LoRA that its pod lacks', () => {
+    const style = { ...aModel({ type: 'Lora' }), metadata: { ...aModel().metadata, name: 'style' } }
+    const spec = { models: [{ name: 'demo' }, { name: 'style' }] }
+    const loras = [{ name: 'style', scale: 1 }]
+    const job = aReservedJob('3', { parameters: { ...first.spec.parameters, loras } })
+    const { board } = withPool({
+      jobs: [first, job],
+      models: [aModel(), style],
+      modelPools: [aPool(spec)],
+    })
+    expect(board.reserve(job, taken)).toBe(false)
+    expect(board.reserve(first, taken)).toBe(true)
+    board.stop()
+  })
+
   it('is given again when the attempt is over, before its job says so', async () => {
     const { board, cluster, pools, woken } = withPool({ jobs: [first, second] })
     board.reserve(first, taken)
@@ -122,6 +137,22 @@ describe('a free slot of a pool', () => {
     await planned()
     expect(woken).toContain('vision/job-2')
     expect(board.placeOf(second)).toEqual(inSlot)
+  })
+
+  it('is offered again to a job whose status may have been written', () => {
+    const { board, cluster } = withPool({ jobs: [first, second] })
+    board.placeOf(first)
+    board.reserve(first, taken)
+    board.standAside(first)
+    expect(board.placeOf(first)).toEqual(inSlot)
+    expect(board.reserve(first, taken)).toBe(true)
+    expect(board.placeOf(second)).toEqual(queued)
+    cluster.poolPods = []
+    expect(board.placeOf(first)).toEqual(queued)
+    cluster.poolPods = [pod]
+    board.touch()
+    expect(board.reserve(second, taken)).toBe(true)
+    board.stop()
   })
 
   it('is not given while its pod drains, is not ready, or is not known to answer', () => {
@@ -191,15 +222,19 @@ describe('a pool serves', () => {
     board.stop()
   })
 
-  it('says so when none can, and looks again when there is one that can', async () => {
+  it('says so when none can, and wakes the job only for a slot', async () => {
     const job = aReservedJob('1', { execution: 'Pooled' })
     const { board, cluster, woken } = withPool({ jobs: [job], modelPools: [], poolPods: [] })
     expect(board.placeOf(job)).toEqual({ kind: 'Queued', cause: 'NoPool' })
     cluster.modelPools = [aPool()]
     board.touch()
     await planned()
-    expect(woken).toEqual(['vision/job-1'])
     expect(board.placeOf(job)).toEqual(queued)
+    expect(woken).toEqual([])
+    cluster.poolPods = [pod]
+    board.touch()
+    await planned()
+    expect(woken).toEqual(['vision/job-1'])
   })
 })
 

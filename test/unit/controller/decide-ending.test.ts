@@ -187,6 +187,22 @@ describe('the queue timeout', () => {
     expect(conditions['Succeeded']).toBe('False/QueueTimeout')
   })
 
+  it.each([
+    ['TooLarge', 'No Node is large enough'],
+    ['NoPool', 'no ModelPool has'],
+  ] as const)('tells at last what waiting longer would not have changed: %s', (cause, words) => {
+    const place = { kind: 'Queued', cause } as const
+    const { conditions, messageOf } = decided({
+      job: aJob({ spec }),
+      hold: heldAnswer,
+      place,
+      after: 100,
+    })
+    expect(conditions['Succeeded']).toBe('False/QueueTimeout')
+    expect(messageOf('Succeeded')).toContain('within 100 s')
+    expect(messageOf('Succeeded')).toContain(words)
+  })
+
   it('names the credits when those were missing', () => {
     const status = { conditions: [aCondition('CreditsReserved', 'False/InsufficientCredits')] }
     const { conditions } = decided({ job: aJob({ spec, status }), after: 100 })

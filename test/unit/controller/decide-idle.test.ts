@@ -13,7 +13,6 @@ import {
 import { decided } from './decided.ts'
 
 const admitted = { kind: 'Node' } as const
-const tooLarge = { kind: 'Queued', cause: 'TooLarge' } as const
 
 describe('a job at its first visit', () => {
   it('gets every condition at once, also when it must wait', () => {
@@ -114,17 +113,11 @@ describe('a queued job', () => {
     expect(decided({ job, after: 3600 }).kinds).toEqual([])
   })
 
-  it('says when no Node could ever hold it', () => {
-    const { conditions, messageOf } = decided({ hold: heldAnswer, place: tooLarge })
-    expect(conditions['Admitted']).toBe('False/Queued')
-    expect(messageOf('Admitted')).toContain('No Node is large enough')
-  })
-
-  it('says when no pool could ever serve it', () => {
-    const place = { kind: 'Queued', cause: 'NoPool' } as const
-    const { conditions, messageOf } = decided({ hold: heldAnswer, place })
-    expect(conditions['Admitted']).toBe('False/Queued')
-    expect(messageOf('Admitted')).toContain('no ModelPool has')
+  it.each(['TooLarge', 'NoPool'] as const)('says no more when nothing can run it: %s', (cause) => {
+    const place = { kind: 'Queued', cause } as const
+    expect(decided({ hold: heldAnswer, place }).patch).toEqual(queued)
+    const job = aJob({ status: queued })
+    expect(decided({ job, place, after: 30 }).kinds).toEqual([])
   })
 
   it('starts when its turn comes, without asking for the hold again', () => {

@@ -73,6 +73,12 @@ describe('while a Node is kept for a job', () => {
     expect(roomsBeside([{ free: free(2), left: free(1) }])).toEqual([7, 0, 2])
   })
 
+  it('a pool may have any number of pods that ask for nothing Nodes are seen to have', () => {
+    const pools = [{ name: 'a', slotsToCome: 1, podRequest: undefined }]
+    const { a } = Object.fromEntries(demandOf({ ...inputs, pools }))
+    expect(a).toMatchObject({ waitingJobs: 2, yielding: ['p'], room: Infinity })
+  })
+
   it('and is told nothing of it otherwise', () => {
     const { a } = Object.fromEntries(demandOf({ ...inputs, kept: undefined }))
     expect(a).toEqual({ waitingJobs: 2, expectedSeconds: 5 })

@@ -6,13 +6,16 @@ import {
   needsHold,
   needsSettlement,
   reportNeeded,
+  workloadNeeded,
 } from '../../../src/controller/generation-job/questions.ts'
 import {
   aCondition,
   aJob,
   aModel,
   anAttempt,
+  anAttemptWithoutPod,
   anEndedPod,
+  aPod,
   at,
   observed,
   type ObservedOptions,
@@ -94,6 +97,40 @@ describe('the API server is asked', () => {
     expect(needsConfirmation(facts())).toBe(false)
     const accounted = aJob({ status: runningStatus({ retryTime: at(90) }) })
     expect(needsConfirmation(facts({ job: accounted }))).toBe(false)
+  })
+})
+
+describe('the Workload is asked for', () => {
+  const job = aJob({ status: runningStatus() })
+  const held = { quota: { suspended: true } } as const
+  const attempts = [anAttemptWithoutPod(held)]
+  const kueue = { isServed: true, queue: { localQueue: 'team' } } as const
+  const inactive = { ...kueue, workload: { active: false, message: '' } }
+  const going = { ...kueue, workload: { active: true, message: '' } }
+  const lost = { job, attempts, kueue }
+  const suspendedJob = aJob({ status: runningStatus(), spec: { suspend: true } })
+  const cancelledJob = aJob({ status: runningStatus(), spec: { cancel: true } })
+
+  it.each([
+    ['it had a pod and is held', lost],
+    ['it is held while its Workload seems active', { ...lost, kueue: going }],
+    [
+      'it has another pod',
+      { ...lost, attempts: [anAttempt(aPod({ uid: 'pod-2' }), { quota: { suspended: false } })] },
+    ],
+  ])('before an attempt is given up because %s', (_, options) => {
+    expect(workloadNeeded(facts(options))?.uid).toBe('job-1')
+  })
+
+  it.each([
+    ['never had a pod', { ...lost, job: aJob() }],
+    ['is known to be inactive', { ...lost, kueue: inactive }],
+    ['lost it with Kueue', { ...lost, kueue: { isServed: false } }],
+    ['is being deleted', { ...lost, attempts: [anAttemptWithoutPod({ ...held, deleting: true })] }],
+    ['ends by a suspension anyway', { ...lost, job: suspendedJob }],
+    ['ends by a cancel anyway', { ...lost, job: cancelledJob }],
+  ])('not of an attempt that %s', (_, options) => {
+    expect(workloadNeeded(facts(options))).toBeUndefined()
   })
 })
 

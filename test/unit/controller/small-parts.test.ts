@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { decideDepartment } from '../../../src/controller/department/decide.ts'
 import { HoldMemory } from '../../../src/controller/generation-job/hold-memory.ts'
 import { retryDelayMs } from '../../../src/controller/generation-job/times.ts'
-import { WrittenVersions } from '../../../src/controller/generation-job/written-versions.ts'
+import { UNSEEN_MAX_MS } from '../../../src/controller/limits.ts'
+import { WrittenVersions } from '../../../src/controller/written-versions.ts'
 import { decideModel } from '../../../src/controller/model/decide.ts'
 import type { Department } from '../../../src/shared/crd/department.ts'
 import { aJob, aModel, at, createdMs, packSettings, unreachable } from './builders.ts'
@@ -112,7 +113,7 @@ describe('the memory of holds', () => {
 
 describe('written versions', () => {
   it('tell a cache that is behind from one that has caught up', () => {
-    const written = new WrittenVersions()
+    const written = new WrittenVersions({ nowMs: () => 0 })
     expect(written.isBehind('k', version('9'))).toBe(false)
     written.note('k', version('10'))
     expect(written.isBehind('k', version('9'))).toBe(true)
@@ -121,8 +122,18 @@ describe('written versions', () => {
     expect(written.isBehind('k', version('9', 'b'))).toBe(false)
   })
 
+  it('believe a cache in the end that shows none of them: the API server was set back', () => {
+    let nowMs = 0
+    const written = new WrittenVersions({ nowMs: () => nowMs })
+    written.note('k', version('10'))
+    nowMs = UNSEEN_MAX_MS - 1
+    expect(written.isBehind('k', version('9'))).toBe(true)
+    nowMs = UNSEEN_MAX_MS
+    expect(written.isBehind('k', version('9'))).toBe(false)
+  })
+
   it('compare beyond what a double can hold', () => {
-    const written = new WrittenVersions()
+    const written = new WrittenVersions({ nowMs: () => 0 })
     written.note('k', version('9007199254740993'))
     expect(written.isBehind('k', version('9007199254740992'))).toBe(true)
   })

@@ -2,7 +2,13 @@ import { sleep } from '../../../platform/clock/sleep.ts'
 import { Assignments, type JobRef } from '../../../platform/pool-pod/assignments.ts'
 import { chooseSlot } from '../../../platform/pool-pod/choose-slot.ts'
 import { assert } from '../../../shared/assert.ts'
-import type { Assigned, Assignment, PoolPodState, SlotState } from '../../../shared/wire/pool.ts'
+import {
+  type Assigned,
+  type Assignment,
+  modelsOfSlot,
+  type PoolPodState,
+  type SlotState,
+} from '../../../shared/wire/pool.ts'
 import { secondsOf, type Simulation } from './simulation.ts'
 
 export type FakePoolPodOptions = {
@@ -55,7 +61,7 @@ export class FakePoolPod {
     const { models } = this.#options
     for (const index of this.#slots.keys()) {
       this.#slots[index] = {
-        model: models[index % models.length] ?? null,
+        model: modelsOfSlot(models, index)[0] ?? null,
         state: 'Idle',
         job: null,
       }

@@ -52,6 +52,7 @@ const SHAPES_MAX = 256
  * its owner, within its caps and able to run on some Node or slot that only jobs, and pods that
  * pools may give up, occupy starts at most `overdueMs` + 2N·L later, and at most `patienceMs` +
  * 2N·L after it was first passed by; a pod that is given up ends with the last job that it has.
+ * Where caps hold other jobs back in between, twice the second part: 4N·L.
  * Proof: from then on it is entitled. Entitled before it are only jobs whose clocks ran before, at
  * most two of each owner (`nextTurns`): who overtakes his own job stops its clock. Each of those
  * has a slot, or its reserved Node empty enough, at most L after the one before it started.
@@ -162,8 +163,7 @@ class Plan {
     if (this.#inVain.has(shape.key)) return undefined
     const except = wish.maySwitch ? undefined : claimedPools(before, job)
     const place = this.#placeOf(job, { ...wish, except })
-    const isSame = except === undefined && !this.#rooms.slots.isMixed
-    const isTried = isSame && !this.#waitsForPool(job)
+    const isTried = except === undefined && !this.#waitsForPool(job)
     if (place === undefined && isTried) this.#inVain.add(shape.key)
     return place
   }
@@ -199,7 +199,7 @@ class Plan {
     if (job.execution === 'Quota') return { kind: 'Quota' }
     const slot = this.#rooms.slots.find(job, wish)
     if (slot !== undefined) return slot
-    this.#slotDeclined ||= this.#couldSwitch(job)
+    this.#slotDeclined ||= this.#rooms.slots.hasFree(job)
     const nodeName = this.#wantsNode(job) ? this.#rooms.nodes.find(job.request) : undefined
     return nodeName === undefined ? undefined : { kind: 'Node', nodeName }
   }
@@ -207,7 +207,8 @@ class Plan {
   /** A job in `Auto` prefers a slot that is free, even after a switch, or that will come soon. */
   #wantsNode(job: Candidate): boolean {
     if (job.execution !== 'Auto') return job.execution === 'Dedicated'
-    if (this.#couldSwitch(job)) return false
+    // Those that are free hold other models.
+    if (this.#rooms.slots.hasFree(job)) return false
     if (!this.#waitsForPool(job)) return true
     const untilMs = job.createdMs + this.#input.settings.poolPatienceMs
     this.#recheckAtMs = Math.min(this.#recheckAtMs, untilMs)
@@ -217,12 +218,6 @@ class Plan {
   #waitsForPool(job: Candidate): boolean {
     const untilMs = job.createdMs + this.#input.settings.poolPatienceMs
     return job.execution === 'Auto' && untilMs > this.#input.nowMs && isPoolComing(job, this.#rooms)
-  }
-
-  /** All free slots that it could have hold other models. */
-  #couldSwitch(job: Candidate): boolean {
-    const { slots } = this.#rooms
-    return slots.poolsOf(job).some(({ name }) => slots.hasFree(name))
   }
 
   #start(job: Candidate, place: Place): void {

@@ -34,6 +34,8 @@ export type Occupant = {
   readonly pool?: string | undefined
   /** It takes no more jobs, and ends with those that it has. */
   readonly going?: boolean | undefined
+  /** As those of its free slots. */
+  readonly lacks?: FreeSlot['lacks']
 }
 
 /** A slot that could take a job now. */

@@ -28,7 +28,7 @@ export type Candidate = Owned & {
   readonly runningJobsMax?: number | undefined
 }
 
-/** Jobs of one owner that admission cannot tell apart. */
+/** Jobs of one owner that admission cannot tell apart: what serves one of them serves each. */
 export type Shape = {
   /** The same for jobs of all owners that ask for the same. */
   readonly key: string
@@ -172,10 +172,14 @@ class OwnerLine implements Line {
   }
 }
 
-function shapeKey({ request, model, pools, execution, runningJobsMax }: Candidate): string {
+function shapeKey(job: Candidate): string {
+  const { request, model, loras = [], pools, execution, runningJobsMax } = job
   const { gpus, cpuMillis, memoryBytes } = request
   const served = pools.toSorted().join(',')
-  return [gpus, cpuMillis, memoryBytes, model, served, execution, runningJobsMax].join('|')
+  // Slots may lack LoRAs; a pod of its own is made with them.
+  const needed = pools.length === 0 ? '' : loras.toSorted().join(',')
+  const parts = [gpus, cpuMillis, memoryBytes, model, needed, served, execution, runningJobsMax]
+  return parts.join('|')
 }
 
 function compareFirsts(left: Candidate | undefined, right: Candidate | undefined): number {

@@ -13,14 +13,11 @@ type SlotWish = {
 /** The free slots of the pools while a plan gives them away. */
 export class SlotRoom {
   readonly #pools: ReadonlyMap<string, Pool>
-  /** Some pods have what others of their pool lack: jobs of one shape may find different slots. */
-  readonly isMixed: boolean
   /** By the array of names itself: a plan asks several times for the same job. */
   readonly #sorted = new Map<readonly string[], readonly PoolView[]>()
 
   constructor(pools: readonly PoolView[]) {
     this.#pools = new Map(pools.map((view) => [view.name, { view, free: groupSlots(view) }]))
-    this.isMixed = pools.some(({ slots }) => slots.some(({ lacks = [] }) => lacks.length > 0))
   }
 
   /** With the model in memory, else with none, else one that has to switch. */
@@ -66,8 +63,13 @@ export class SlotRoom {
     return there
   }
 
-  hasFree(name: string): boolean {
-    return (this.#pools.get(name)?.free.size ?? 0) > 0
+  /** Whether a slot is free that could be the job's, whatever model it has in memory. */
+  hasFree(job: Candidate): boolean {
+    const suits = suitsFor(job)
+    return this.poolsOf(job).some(({ name }) => {
+      const { free } = this.#pools.get(name) ?? {}
+      return free?.values().some((slots) => slots.some(suits)) === true
+    })
   }
 
   gpusPerSlot(name: string): number {
@@ -99,10 +101,10 @@ function groupSlots({ slots }: PoolView): Map<string | null, FreeSlot[]> {
   return Map.groupBy(sorted, ({ model }) => model)
 }
 
-type Suits = (slot: FreeSlot) => boolean
+type Suits = (slot: Pick<FreeSlot, 'lacks'>) => boolean
 
 /** Its pod was made with all that the job needs. */
-function suitsFor({ model, loras = [] }: Candidate): Suits {
+export function suitsFor({ model, loras = [] }: Pick<Candidate, 'model' | 'loras'>): Suits {
   return ({ lacks = [] }) => ![model, ...loras].some((name) => lacks.includes(name))
 }
 

@@ -108,13 +108,19 @@ export class VirtualCluster {
     this.#runs = this.#runs.filter(({ endMs }) => endMs > nowMs)
     const spells = ended.map(({ job, endMs }) => ({ ...job, endMs }))
     const use = addUses(this.#input.use, spells)
-    const slots = ended.flatMap(({ job: { model, place } }) => {
-      return place.kind === 'Slot' ? [{ pool: place.pool, pod: place.pod, model }] : []
-    })
+    const slots = ended.flatMap(({ job }) => this.#slotAfter(job) ?? [])
     const pools = slots.reduce(withSlot, this.#input.pools)
     const running = this.#runs.map(({ job }) => job)
     const occupants = withoutGone(this.#input.occupants, running)
     this.#input = { ...this.#input, use, pools, occupants, running }
+  }
+
+  /** What the run leaves behind; nothing in a pod that is going. */
+  #slotAfter({ model, place }: RunningJob): Slot | undefined {
+    if (place.kind !== 'Slot') return undefined
+    const { pool, pod } = place
+    const occupant = this.#input.occupants.find(({ uid }) => uid === pod)
+    return occupant?.going === true ? undefined : { pool, pod, model, lacks: occupant?.lacks }
   }
 
   #openSlots(): void {
@@ -136,9 +142,10 @@ function withoutGone(
 
 type Slot = FreeSlot & { readonly pool: string }
 
-function withSlot(pools: readonly PoolView[], { pool, pod, model }: Slot): readonly PoolView[] {
+function withSlot(pools: readonly PoolView[], slot: Slot): readonly PoolView[] {
+  const { pool, pod, model, lacks } = slot
   return pools.map((view) =>
-    view.name === pool ? { ...view, slots: [...view.slots, { pod, model }] } : view,
+    view.name === pool ? { ...view, slots: [...view.slots, { pod, model, lacks }] } : view,
   )
 }
 

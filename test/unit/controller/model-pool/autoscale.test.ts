@@ -180,6 +180,16 @@ describe('while a Node is kept for a job', () => {
       { replicas: 3, leaving: [] },
     ],
     [
+      'as many as are needed where Nodes do not tell of the room',
+      { demand: kept([], Infinity), pods: [busy('a'), unplaced('b')] },
+      { replicas: 5, leaving: [] },
+    ],
+    [
+      'who yields goes there as well',
+      { demand: kept(['a'], Infinity), pods: [idle('a'), busy('b')] },
+      { replicas: 1, leaving: ['a'] },
+    ],
+    [
       'none is added where room was only promised',
       { demand: promised, pods: [busy('a')] },
       { replicas: 1, leaving: [] },

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import type { ModelPoolSpec } from '../../../../src/shared/crd/model-pool.ts'
 import { aPool, aPoolPod } from '../board-scene.ts'
-import { aCondition, at } from '../builders.ts'
+import { aCondition, aModel, at } from '../builders.ts'
 import { aKubeNode } from '../kube-builders.ts'
 
 import { key, pod, sceneOf, uid } from './pool-board-scene.ts'
@@ -28,6 +29,15 @@ describe('a pool as admission sees it', () => {
         serving: true,
       },
     ])
+  })
+
+  it.each<[string, Partial<ModelPoolSpec['gpu']>]>([
+    ['slices', { sharing: 'Mig', products: ['1g.5gb'] }],
+    ['claims', { api: 'DRA' }],
+  ])('asks for nothing that Nodes are seen to have, with %s', (_what, gpu) => {
+    const pool = aPool({ gpu: { ...aPool().spec.gpu, ...gpu } })
+    const [view] = sceneOf({ modelPools: [pool] }).board.views()
+    expect(view).toMatchObject({ gpusPerSlot: 1, podRequest: undefined })
   })
 
   it('counts no GPUs where it runs on processors', () => {
@@ -98,6 +108,13 @@ describe('a pool as admission sees it', () => {
       { uid, nodeName: 'node-1', pool: key, going: false },
     ])
     expect(sceneOf({ poolPods: [ended] }).board.occupants()).toEqual([])
+  })
+
+  it('says what its pods lack', () => {
+    const lora = { ...aModel({ type: 'Lora' }), metadata: { ...aModel().metadata, name: 'lora' } }
+    const pool = aPool({ models: [{ name: 'demo' }, { name: 'lora' }] })
+    const { board } = sceneOf({ modelPools: [pool], models: [aModel(), lora] })
+    expect(board.occupants()).toMatchObject([{ uid, lacks: ['lora'] }])
   })
 
   it('says which of its pods are on their way out', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { RESERVATION_MS } from '../../../../src/controller/limits.ts'
+import { UNSEEN_MAX_MS } from '../../../../src/controller/limits.ts'
 import type { PoolBoard } from '../../../../src/controller/model-pool/pool-board.ts'
 import type {
   GenerationJob,
@@ -90,6 +90,12 @@ describe('a pod that was made before its pool was changed', () => {
     const slots = [{ pod: uid, model: 'demo', lacks }]
     expect(board.views()[0]).toMatchObject({ slots, growable: true, growing: false })
     expect(board.assign(request(first))).toBe(!lacks.includes('demo'))
+  })
+
+  it('gives no slot to a job that needs the LoRA that it lacks', () => {
+    const { board } = askedScene([aSlot()], { modelPools: [withLora], models: [aModel(), lora] })
+    expect(board.assign({ ...request(first), loras: ['other', 'lora'] })).toBe(false)
+    expect(board.assign({ ...request(first), loras: ['other'] })).toBe(true)
   })
 
   it('is as good as others where nobody wrote down what it was made with', () => {
@@ -198,7 +204,7 @@ describe('a slot', () => {
   it('that was given away is free when no cache shows the attempt for too long', () => {
     const { board, time } = askedScene()
     board.assign(request(first))
-    time.nowMs += RESERVATION_MS - 1
+    time.nowMs += UNSEEN_MAX_MS - 1
     expect(free(board)).toEqual([])
     time.nowMs += 1
     expect(free(board)).toHaveLength(1)
@@ -251,6 +257,19 @@ describe('how long a pod has been idle', () => {
     expect(board.podOf(uid)?.idleSinceMs).toBeUndefined()
     time.nowMs += 5000
     board.release({ pod: uid, uid: first.metadata.uid, attempt: 1 })
+    expect(board.podOf(uid)?.idleSinceMs).toBe(createdMs + 10_000)
+  })
+
+  it.each([
+    ['was never ready', { ...pod, status: { phase: 'Pending' } }],
+    ['is ending', { ...pod, metadata: { ...pod.metadata, deletionTimestamp: at(1) } }],
+  ])('is forgotten of one that %s: nobody hears when it is gone', (_what, other) => {
+    const { board, cluster, time } = askedScene()
+    cluster.poolPods = [other]
+    board.noteState(uid, undefined)
+    time.nowMs += 5000
+    expect(board.podOf(uid)?.idleSinceMs).toBe(createdMs + 5000)
+    time.nowMs += 5000
     expect(board.podOf(uid)?.idleSinceMs).toBe(createdMs + 10_000)
   })
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { WrittenVersions } from '../../../../src/controller/generation-job/written-versions.ts'
+import { WrittenVersions } from '../../../../src/controller/written-versions.ts'
 import { ClaimTemplates } from '../../../../src/controller/model-pool/claim-templates.ts'
 import { PoolBoard } from '../../../../src/controller/model-pool/pool-board.ts'
 import { reconcileModelPool } from '../../../../src/controller/model-pool/reconcile.ts'
@@ -88,16 +88,31 @@ function sceneOf(error: unknown) {
     client,
     events: startEventRecorder({ client, component: 'test', clock, random: () => 0.5 }),
     randomBytes: (length: number) => new Uint8Array(length),
-    written: new WrittenVersions(),
+    written: new WrittenVersions(clock),
     keysSeen: new Map(),
     templates: new ClaimTemplates(client),
   }
   return {
     board,
     cluster,
+    written: parts.written,
     server: client,
     reconcile: async () => await reconcileModelPool(parts, key),
   }
+}
+
+it('a pool that is gone is forgotten, and its Deployment with it', async () => {
+  const { cluster, written, reconcile } = sceneOf(undefined)
+  const keys = [key, `deployment/${key}`]
+  for (const one of keys) written.note(one, withVersion('9'))
+  expect(keys.map((one) => written.isBehind(one, withVersion('8')))).toEqual([true, true])
+  cluster.modelPools = []
+  await reconcile()
+  expect(keys.map((one) => written.isBehind(one, withVersion('8')))).toEqual([false, false])
+})
+
+function withVersion(resourceVersion: string) {
+  return { ...aPool(), metadata: { ...aPool().metadata, resourceVersion } }
 }
 
 describe('a pool whose Deployment is refused', () => {
@@ -110,7 +125,7 @@ describe('a pool whose Deployment is refused', () => {
     ])
     expect(status?.conditions?.[0]?.message).toContain(error.message)
     const [before] = cluster.modelPools
-    const metadata = { ...aPool().metadata, resourceVersion: '9' }
+    const { metadata } = withVersion('9')
     cluster.modelPools = [{ ...aPool(), ...before, metadata, ...(status && { status }) }]
     await expect(reconcile()).rejects.toBe(error)
     expect(server.statuses).toHaveLength(1)
