@@ -19,6 +19,7 @@ import { driverParallelism } from './operator/job-load.ts'
 import { parseBenchOptions, type SectionName, usage } from './operator/options.ts'
 import { kueueDedicated, kueuePooled } from './operator/sections/baseline.ts'
 import { click } from './operator/sections/click.ts'
+import { deep } from './operator/sections/deep.ts'
 import { fairness } from './operator/sections/fairness.ts'
 import { kueueItself } from './operator/sections/kueue-itself.ts'
 import { pods } from './operator/sections/pods.ts'
@@ -37,6 +38,7 @@ const sections: Readonly<Record<SectionName, Section>> = {
   'queued-pooled': queuedPooled,
   'queued-dedicated': queuedDedicated,
   rest,
+  deep,
   fairness,
   click,
   writes,

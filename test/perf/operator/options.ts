@@ -7,6 +7,7 @@ export const sectionNames = [
   'queued-pooled',
   'queued-dedicated',
   'rest',
+  'deep',
   'fairness',
   'click',
   'writes',
