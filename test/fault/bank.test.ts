@@ -10,6 +10,7 @@ import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { testEnvironment } from '../support/environment.ts'
 import { longTests } from '../support/long.ts'
 import type { RestSession } from '../support/rest-session.ts'
+import { seed, startRandom } from '../support/seed.ts'
 import { cutFaults, readCut } from './bank/cut.ts'
 import { actOnce, type Book, type Holder, type TellerParts } from './bank/teller.ts'
 
@@ -42,7 +43,7 @@ afterAll(async () => {
 }, 120_000)
 
 test(
-  `${clients} clients for ${seconds} s while api, Redis and database die`,
+  `${clients} clients for ${seconds} s while api, Redis and database die (seed ${seed})`,
   async () => {
     const parts = await openTellers()
     const before = await balances(parts)
@@ -52,8 +53,9 @@ test(
       watchCuts(isOver),
       watchReads(parts.admin, isOver),
       killInTurn(isOver),
-      ...Array.from({ length: clients }, async () => {
-        while (!isOver()) await actOnce(parts)
+      ...Array.from({ length: clients }, async (_, client) => {
+        const random = startRandom(seed + client)
+        while (!isOver()) await actOnce({ ...parts, random })
       }),
     ])
     await untilJobsEnded(parts.book)

@@ -1,4 +1,4 @@
-/** Of everything random in a property test; `ATELIER_TEST_SEED` repeats a run that failed. */
+/** Of what a test draws for itself; `ATELIER_TEST_SEED` repeats a run that failed. */
 export const seed = Number(process.env['ATELIER_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32 by Tommy Ettinger). */

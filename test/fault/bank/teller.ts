@@ -1,4 +1,4 @@
-import { randomBytes, randomInt } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { formatCredits } from '../../../src/shared/domain/price.ts'
@@ -24,6 +24,10 @@ export type TellerParts = {
   readonly members: readonly { readonly session: RestSession; readonly holder: Holder }[]
   readonly book: Book
 }
+type Teller = TellerParts & {
+  /** Numbers from 0 to 1: what this one does, and with whom. */
+  readonly random: () => number
+}
 
 const triesMax = 600
 
@@ -39,7 +43,7 @@ async function ask(session: RestSession, path: string, body: object): Promise<Re
     const answer = await session.request(path, init).catch(() => null)
     const isVague = answer === null || answer.status >= 500 || answer.status === 429
     if (!isVague && !(await isInFlight(answer))) return answer
-    await pause(100 + randomInt(200))
+    await pause(200)
   }
   throw new Error(`${path}: no answer after ${triesMax} tries`)
 }
@@ -50,8 +54,8 @@ async function isInFlight(answer: Response): Promise<boolean> {
 }
 
 /** One random thing that a client does; it goes into the book once it is known to be done. */
-export async function actOnce(parts: TellerParts): Promise<void> {
-  const dice = randomInt(100)
+export async function actOnce(parts: Teller): Promise<void> {
+  const dice = integer(parts.random, 0, 100)
   if (dice < 20) return await issue(parts)
   if (dice < 55) return await distribute(parts)
   if (dice < 80) return await revokeFromMember(parts)
@@ -59,19 +63,19 @@ export async function actOnce(parts: TellerParts): Promise<void> {
   return await runJob(parts)
 }
 
-async function issue({ admin, members, book }: TellerParts): Promise<void> {
-  const { department } = pick(members).holder
-  const microCredits = randomInt(1, 5_000_000)
+async function issue({ admin, members, book, random }: Teller): Promise<void> {
+  const { department } = pick(members, random).holder
+  const microCredits = integer(random, 1, 5_000_000)
   const body = { department, credits: formatCredits(microCredits), reason: 'bank workload' }
   if (await isDone(await ask(admin, '/v1/credits/issues', body))) {
     book.movements.push({ from: null, to: { department, user: null }, microCredits })
   }
 }
 
-async function distribute({ admin, members, book }: TellerParts): Promise<void> {
-  const { department } = pick(members).holder
+async function distribute({ admin, members, book, random }: Teller): Promise<void> {
+  const { department } = pick(members, random).holder
   const own = members.filter(({ holder }) => holder.department === department)
-  const shares = own.map(({ holder }) => ({ holder, microCredits: randomInt(1, 3_000_000) }))
+  const shares = own.map(({ holder }) => ({ holder, microCredits: integer(random, 1, 3_000_000) }))
   const body = {
     department,
     members: shares.map(({ holder, microCredits }) => {
@@ -83,9 +87,9 @@ async function distribute({ admin, members, book }: TellerParts): Promise<void> 
   for (const { holder: to, microCredits } of shares) book.movements.push({ from, to, microCredits })
 }
 
-async function revokeFromMember({ admin, members, book }: TellerParts): Promise<void> {
-  const { holder } = pick(members)
-  const microCredits = randomInt(1, 4_000_000)
+async function revokeFromMember({ admin, members, book, random }: Teller): Promise<void> {
+  const { holder } = pick(members, random)
+  const microCredits = integer(random, 1, 4_000_000)
   const body = { ...holder, credits: formatCredits(microCredits), reason: 'bank workload' }
   if (await isDone(await ask(admin, '/v1/credits/revocations', body))) {
     const to = { department: holder.department, user: null }
@@ -93,9 +97,9 @@ async function revokeFromMember({ admin, members, book }: TellerParts): Promise<
   }
 }
 
-async function revokeFromDepartment({ admin, members, book }: TellerParts): Promise<void> {
-  const { department } = pick(members).holder
-  const microCredits = randomInt(1, 4_000_000)
+async function revokeFromDepartment({ admin, members, book, random }: Teller): Promise<void> {
+  const { department } = pick(members, random).holder
+  const microCredits = integer(random, 1, 4_000_000)
   const body = { department, credits: formatCredits(microCredits), reason: 'bank workload' }
   if (await isDone(await ask(admin, '/v1/credits/revocations', body))) {
     book.movements.push({ from: { department, user: null }, to: null, microCredits })
@@ -103,15 +107,15 @@ async function revokeFromDepartment({ admin, members, book }: TellerParts): Prom
 }
 
 /** Most are cancelled at once: the hold matters here, the picture does not. */
-async function runJob({ members, book }: TellerParts): Promise<void> {
-  const { session } = pick(members)
-  const parameters = { prompt: 'a scratch on metal', steps: 1, batchCount: randomInt(1, 4) }
+async function runJob({ members, book, random }: Teller): Promise<void> {
+  const { session } = pick(members, random)
+  const parameters = { prompt: 'a scratch on metal', steps: 1, batchCount: integer(random, 1, 4) }
   const body = { task: 'TextToImage', model: 'demo', parameters }
   const answer = await ask(session, '/v1/jobs', body)
   if (!(await isDone(answer))) return
   const { id } = jobView.parse(await answer.json())
   book.jobs.push(id)
-  if (randomInt(10) > 0) await ask(session, `/v1/jobs/${id}/cancel`, {})
+  if (integer(random, 0, 10) > 0) await ask(session, `/v1/jobs/${id}/cancel`, {})
 }
 
 /** Not enough credits is an answer as well; anything else is a fault of ours or of the test. */
@@ -122,8 +126,13 @@ async function isDone(answer: Response): Promise<boolean> {
   throw new Error(`${answer.status} ${answer.url}: ${await answer.text()}`)
 }
 
-function pick<T>(items: readonly T[]): T {
-  const item = items[randomInt(items.length)]
+/** At least `min` and less than `end`. */
+function integer(random: () => number, min: number, end: number): number {
+  return min + Math.floor(random() * (end - min))
+}
+
+function pick<T>(items: readonly T[], random: () => number): T {
+  const item = items[integer(random, 0, items.length)]
   if (item === undefined) throw new Error('there is something to pick from')
   return item
 }

@@ -56,30 +56,32 @@ async function loseNode(world: World, node: TestNode, pod: Pod): Promise<void> {
   }, 400_000)
 }
 
+/** What the containers of both attempts do now. */
+type Course = { isFrozen: boolean; isDone: boolean }
+
 async function playFreeze(): Promise<void> {
-  let isFrozen = false
+  const course: Course = { isFrozen: false, isDone: false }
   const attempts = new Set<number>()
   const behaviour = (attempt: number): Behaviour => {
     attempts.add(attempt)
-    return attempt === 1 ? { isFrozen } : completes
+    if (attempt === 1) return { isFrozen: course.isFrozen }
+    return course.isDone ? completes : {}
   }
   const play = inFaultyWorld({ gpus: [1, 1], behaviour }, async (faulty) => {
-    await playFrozenNode(faulty, () => {
-      isFrozen = true
-    })
+    await playFrozenNode(faulty, course)
   })
   await play()
   expect([...attempts]).toEqual([1, 2])
 }
 
-async function playFrozenNode(faulty: FaultyWorld, freeze: () => void): Promise<void> {
+async function playFrozenNode(faulty: FaultyWorld, course: Course): Promise<void> {
   const { world, scene, startController } = faulty
   await startController()
   const { metadata } = await world.createJob()
   const before = await untilCondition(world, { type: 'PodsReady', is: 'True/Running' })
   const pod = await podOf(world, before)
   const node = world.nodes.find(({ name }) => name === pod.spec?.nodeName)
-  freeze()
+  course.isFrozen = true
   await loseNode(world, node!, pod)
 
   // For all that anybody knows the container goes on: nothing starts beside it.
@@ -90,12 +92,32 @@ async function playFrozenNode(faulty: FaultyWorld, freeze: () => void): Promise<
   // As the pod's garbage collector does once its Node is gone for good.
   await node!.remove()
   await failPod(world, pod)
-  const job = await untilCondition(world, { type: 'Succeeded', is: 'True/Completed' })
-  // The container was alive after all and says so, much too late.
-  world.api.setReport(metadata.uid, 1, reportWith('Completed', [{ ...output, name: 'late.png' }]))
-  expect(job.status).toMatchObject({ disruptedAttempts: 1, attempt: { number: 2 } })
-  expect(job.status?.outputs).toEqual([output])
-  expect(job.status?.attempt?.nodeName).not.toBe(node!.name)
+  const second = await secondAttempt(world)
+  expect(second?.nodeName).not.toBe(node!.name)
+
+  // The container was alive after all and says so, while the next attempt runs and after its end.
+  const late = reportWith('Completed', [{ ...output, name: 'late.png' }])
+  world.api.setReport(metadata.uid, 1, late)
+  course.isDone = true
+  await untilCondition(world, { type: 'Succeeded', is: 'True/Completed' })
+  world.api.setReport(metadata.uid, 1, { ...late, message: 'once more' })
+  // Whatever the controller makes of a wish that comes too late, it looks at the job once more.
+  await world.patchSpec('job', { cancel: true })
+  const { status } = await eventually(async () => {
+    const job = await world.getJob('job')
+    expect(job.status?.observedGeneration).toBe(job.metadata.generation)
+    return job
+  })
+  expect(status).toMatchObject({ disruptedAttempts: 1, outputs: [output], summary: '1/1' })
+  expect(status?.attempt).toEqual({ ...second, outcome: 'Completed' })
+}
+
+async function secondAttempt(world: World) {
+  return await eventually(async () => {
+    const job = await untilCondition(world, { type: 'PodsReady', is: 'True/Running' })
+    expect(job.status?.attempt).toMatchObject({ number: 2, podUID: expect.any(String) })
+    return job.status?.attempt
+  })
 }
 
 async function failPod(world: World, { metadata, status }: Pod): Promise<void> {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { getObject, mergePatch } from '../../../src/platform/kube/objects.ts'
 import { generationJobs, type Pod, pods } from '../../../src/platform/kube/resources.ts'
 import { requestToken } from '../../../src/platform/kube/tokens.ts'
@@ -17,6 +18,8 @@ import { faultTimeout } from './faulty-world.ts'
 
 const jobCount = longTests ? 12 : 2
 const pictures = longTests ? 24 : 6
+const keptByTest = 'test.atelier.dev/kept'
+const problem = z.object({ code: z.string() })
 
 describe('the whole product with jobs in flight', { timeout: faultTimeout }, () => {
   let atelier: TestAtelier
@@ -92,15 +95,28 @@ describe('the whole product with jobs in flight', { timeout: faultTimeout }, () 
     return attemptReport.parse(await answer.json()).report
   }
 
-  /** Delivers a callback as the pod would; answers the status. */
-  async function post(token: string, path: string, body: object): Promise<number> {
+  /** Delivers a callback as the pod would; answers the status, and the code of a refusal. */
+  async function post(token: string, path: string, body: object): Promise<string> {
     const answer = await fetch(`${atelier.internalUrl}/internal/v1/jobs/${path}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify(body),
     })
-    await answer.arrayBuffer()
-    return answer.status
+    const text = await answer.text()
+    const refusal = text === '' ? undefined : problem.parse(JSON.parse(text))
+    return [answer.status, refusal?.code].join(' ').trim()
+  }
+
+  /** Its object stays, and its token is good for as long as it does, until the answer is called. */
+  async function keepPod({ metadata }: Pod): Promise<() => Promise<void>> {
+    const { name, namespace = '' } = metadata
+    const change = async (next: (before: readonly string[]) => readonly string[]) => {
+      const { finalizers = [] } = (await getObject(admin, pods, { name, namespace })).metadata
+      const patch = { metadata: { finalizers: next(finalizers) } }
+      await mergePatch(admin, pods, { name, namespace, patch })
+    }
+    await change((before) => [...before, keptByTest])
+    return async () => await change((before) => before.filter((each) => each !== keptByTest))
   }
 
   it('25: the operator is replaced, and pods that run are left alone', async () => {
@@ -129,11 +145,11 @@ describe('the whole product with jobs in flight', { timeout: faultTimeout }, () 
     const report = await readReport(id)
     expect(report).toMatchObject({ reason: 'Completed' })
     for (let time = 1; time <= 3; time += 1) {
-      expect(await post(token, `${id}/attempts/1/report`, report!)).toBe(204)
+      expect(await post(token, `${id}/attempts/1/report`, report!)).toBe('204')
     }
     const other = { reason: 'Failed', message: 'another', outputs: [], stepsDone: 1 }
-    expect(await post(token, `${id}/attempts/1/report`, other)).toBe(409)
-    expect(await post(token, `${id}/attempts/2/report`, other)).toBe(409)
+    expect(await post(token, `${id}/attempts/1/report`, other)).toMatch(/^409 /)
+    expect(await post(token, `${id}/attempts/2/report`, other)).toMatch(/^409 /)
     for (const sequence of [7, 9, 8, 9, 9]) {
       await post(token, `${id}/attempts/1/progress`, progress(sequence))
     }
@@ -147,19 +163,30 @@ describe('the whole product with jobs in flight', { timeout: faultTimeout }, () 
     const id = await submit(200)
     const pod = await podOf(id)
     const token = await tokenOf(pod)
-    await suspend(id, true)
-    await eventually(async () => {
-      expect((await resource(id)).status?.attempt?.outcome).toBe('Suspended')
-    }, faultTimeout / 2)
-    await suspend(id, false)
-    await podOf(id, 2)
-    const report = { reason: 'Completed', message: 'late', outputs: [], stepsDone: 1 }
-    // Fenced, or not known any more because its pod is gone.
-    expect([401, 403, 409]).toContain(await post(token, `${id}/attempts/1/report`, report))
+    const letGo = await keepPod(pod)
+    try {
+      await suspend(id, true)
+      await eventually(async () => {
+        expect((await resource(id)).status?.attempt?.outcome).toBe('Suspended')
+      }, faultTimeout / 2)
+      await suspend(id, false)
+      await podOf(id, 2)
+      const report = { reason: 'Completed', message: 'late', outputs: [], stepsDone: 1 }
+      // The token is still good: it is the number of the attempt that is too old.
+      const refused = '409 attempt.not_current'
+      expect(await post(token, `${id}/attempts/1/report`, report)).toBe(refused)
+      expect(await post(token, `${id}/attempts/1/progress`, progress(1))).toBe(refused)
+      // Nor may it speak for the next one.
+      expect(await post(token, `${id}/attempts/2/report`, report)).toBe('403 auth.forbidden')
+    } finally {
+      await letGo()
+    }
     await untilCompleted([id])
     expect((await resource(id)).status?.attempt).toMatchObject({ number: 2, outcome: 'Completed' })
-    expect((await member.job(id)).outputs).toHaveLength(pictures)
+    const after = await member.job(id)
+    expect(after.outputs).toHaveLength(pictures)
     await expectNothingLost(scene)
+    expect((await member.job(id)).cost.charged).toBe(String(pictures))
     await expectQuiet(scene)
   })
 
@@ -173,7 +200,10 @@ describe('the whole product with jobs in flight', { timeout: faultTimeout }, () 
       const { exitCode } = await atelier.kubectl(['delete', 'genjob', '-n', namespace, name])
       expect(exitCode).toBe(0)
       await eventually(async () => {
-        expect(await member.job(id)).toMatchObject({ state: 'Cancelled', cost: { held: '0' } })
+        const { state, cost } = await member.job(id)
+        expect(state).toBe('Cancelled')
+        // What it charges is known when the hold is settled, and not before.
+        expect(cost.charged).not.toBeNull()
       }, faultTimeout / 2)
       await expectNothingLost(scene)
       await expectQuiet(scene)
