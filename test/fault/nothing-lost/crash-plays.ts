@@ -4,31 +4,29 @@ import { deleteObject, listObjects } from '../../../src/platform/kube/objects.ts
 import { generationJobs, pods } from '../../../src/platform/kube/resources.ts'
 import type { GenerationJob, GenerationJobSpec } from '../../../src/shared/crd/generation-job.ts'
 import { labels } from '../../../src/shared/names.ts'
-import { type CountingClient, dyingAfter } from '../../integration/controller/dying-client.ts'
-import { conditionOf } from '../../integration/controller/scene.ts'
-import type { World } from '../../integration/controller/world.ts'
+import { setActive } from '../../integration/controller/kueue-scene.ts'
+import { conditionOf, messageOf } from '../../integration/controller/scene.ts'
 import { eventually } from '../../support/eventually.ts'
+import type { Played, Scenario } from './crash-kills.ts'
 import type { Lane } from './crash-lanes.ts'
+import { isOwnWrite, outlive } from './crash-lives.ts'
 
-/** One way through the life of a job. Its key begins the names of its jobs. */
-export type CrashScenario = {
+/** One way through the life of a job, by the verdict of Succeeded. */
+export type CrashScenario = Scenario & {
+  /** Begins the names of its jobs. */
   readonly key: string
-  readonly name: string
   /** What the first attempt does; later ones complete. */
   readonly first: 'Completes' | 'Fails' | 'Runs'
   readonly spec?: (lane: Lane) => Partial<GenerationJobSpec>
   /** What a user does meanwhile. */
   readonly interfere?: (lane: Lane, job: GenerationJob) => Promise<void>
-  /** How it ends: `status/reason` of Succeeded, or Deleted. */
-  readonly end: string
   /** Pods of its own that stay: one for each attempt that was not stopped. */
   readonly pods: number
 }
 
 const cancelled = 'False/Cancelled'
 
-/** In pods of their own and in slots of a pool. */
-export const scenarios: readonly CrashScenario[] = [
+const placedScenarios: readonly CrashScenario[] = [
   {
     key: 'retry',
     name: 'a failed attempt and a successful one',
@@ -85,27 +83,56 @@ export const scenarios: readonly CrashScenario[] = [
     end: 'Deleted',
     pods: 0,
   },
+  {
+    key: 'ttl',
+    name: 'a job that is settled, and whose time to live is over at its end',
+    first: 'Completes',
+    spec: () => ({ ttlSecondsAfterFinished: 0 }),
+    interfere: async ({ world }, { metadata }) => {
+      await Promise.resolve(world.api.setSettlement(metadata.uid, 'Settled'))
+    },
+    end: 'Deleted',
+    pods: 0,
+  },
 ]
 
-/** For these there is no place, so it does not matter where they would have run. */
-export const waitingScenarios: readonly CrashScenario[] = [
+const giant = (lane: Lane) => ({ modelRef: { name: lane.giant } })
+
+/** For these there is no place. */
+const waitingScenarios: readonly CrashScenario[] = [
   {
     key: 'expire',
     name: 'a job that waits for a place past its time',
     first: 'Completes',
-    spec: ({ giant }) => ({ modelRef: { name: giant } }),
+    spec: giant,
     interfere: async (lane, { metadata }) => {
       await untilQueued(lane, metadata.name)
       await lane.world.patchSpec(metadata.name, { queueTimeoutSeconds: 1 })
+      await eventually(async () => {
+        const job = await lane.world.getJob(metadata.name)
+        expect(messageOf(job, 'Succeeded')).toContain(lane.waiting.endsBecause)
+      })
     },
     end: 'False/QueueTimeout',
+    pods: 0,
+  },
+  {
+    key: 'renounce',
+    name: 'a cancel in the queue',
+    first: 'Completes',
+    spec: giant,
+    interfere: async (lane, { metadata }) => {
+      await untilQueued(lane, metadata.name)
+      await lane.world.patchSpec(metadata.name, { cancel: true })
+    },
+    end: cancelled,
     pods: 0,
   },
   {
     key: 'unqueue',
     name: 'a deletion in the queue',
     first: 'Completes',
-    spec: ({ giant }) => ({ modelRef: { name: giant } }),
+    spec: giant,
     interfere: async (lane, job) => {
       await untilQueued(lane, job.metadata.name)
       await remove(lane, job)
@@ -115,11 +142,39 @@ export const waitingScenarios: readonly CrashScenario[] = [
   },
 ]
 
-async function untilQueued({ world }: Lane, name: string): Promise<void> {
+/** In pods of their own, in slots of a pool and with a quota. */
+export const scenarios = [...placedScenarios, ...waitingScenarios]
+
+/** Begins the names of jobs whose Workload is deactivated for a while. */
+export const quotaKey = 'quota'
+
+/** Kueue may take back what it has given. */
+export const quotaScenarios: readonly CrashScenario[] = [
+  {
+    key: quotaKey,
+    name: 'a Workload that is deactivated under a running attempt, and activated again',
+    first: 'Runs',
+    interfere: async (lane, { metadata: { name, uid } }) => {
+      await lane.untilBegun(name)
+      await setActive(lane.world, uid, false)
+      await eventually(async () => {
+        const job = await lane.world.getJob(name)
+        expect(conditionOf(job, 'Admitted')).toBe(lane.waiting.is)
+        expect(job.status?.attempt?.startTime).toBeUndefined()
+      })
+      await setActive(lane.world, uid, true)
+    },
+    end: 'True/Completed',
+    pods: 1,
+  },
+]
+
+async function untilQueued({ world, waiting }: Lane, name: string): Promise<void> {
   await eventually(async () => {
     const job = await world.getJob(name)
-    const waiting = [conditionOf(job, 'CreditsReserved'), conditionOf(job, 'Admitted')]
-    expect(waiting).toEqual(['True/Reserved', 'False/Queued'])
+    expect(conditionOf(job, 'CreditsReserved')).toBe('True/Reserved')
+    expect(conditionOf(job, 'Admitted')).toBe(waiting.is)
+    expect(messageOf(job, 'Admitted')).toContain(waiting.saying)
   })
 }
 
@@ -129,57 +184,24 @@ async function remove({ world, scene }: Lane, { metadata }: GenerationJob): Prom
   await deleteObject(world.admin, generationJobs, { name, namespace })
 }
 
-export type Played = {
-  /** Whatever does not differ from one run to the next. */
-  readonly end: unknown
-  /** Of the first controller. */
-  readonly writes: readonly string[]
-}
-
 /** The slot of a job that was deleted while no controller lived comes back within 90 s. */
 const playMs = 120_000
 
-/**
- * Plays a scenario. Each controller is killed after so many writes and then followed by the next;
- * the last one lives on.
- */
+/** Plays a scenario with a job that is there before any controller. */
 export async function play(
   lane: Lane,
   scenario: CrashScenario,
   deaths: readonly number[],
 ): Promise<Played> {
-  const { world } = lane
   const name = `${scenario.key}-${lane.nextNumber()}`
   lane.behave(name, scenario.first)
-  const job = await world.createJob({ ...lane.spec, ...scenario.spec?.(lane) }, name)
-  const over = new AbortController()
-  // Nothing depends on events, which are written aside.
-  const lives = [...deaths, Infinity].map((fatalWrite) =>
-    dyingAfter(fatalWrite, (path) => !path.includes('/events')),
-  )
-  const living = live(world, lives, over.signal)
-  // Told below: without a controller nothing ends.
-  living.catch(() => undefined)
-  try {
+  const job = await lane.createJob({ ...lane.spec, ...scenario.spec?.(lane) }, name)
+  const counts = (path: string) => isOwnWrite(lane.world, path)
+  const { result, writes } = await outlive(lane.world, { deaths, counts }, async () => {
     await (scenario.interfere?.(lane, job) ?? lane.untilOver(scenario, name))
-    const end = await untilCleared(lane, scenario, job)
-    return { end, writes: lives[0]?.writes ?? [] }
-  } finally {
-    over.abort()
-    await living
-  }
-}
-
-async function live(world: World, lives: readonly CountingClient[], over: AbortSignal) {
-  const isOver = new Promise<void>((resolve) => {
-    over.addEventListener('abort', () => resolve(), { once: true })
+    return await untilCleared(lane, scenario, job)
   })
-  for (const { wrap, died } of lives) {
-    if (over.aborted) return
-    const controller = await world.startController(wrap)
-    await Promise.race([died, isOver])
-    await controller.stop()
-  }
+  return { end: result, writes }
 }
 
 /** It has ended, and nothing is at work for it any more. */
@@ -187,7 +209,7 @@ async function untilCleared(
   lane: Lane,
   scenario: CrashScenario,
   { metadata: { name, uid } }: GenerationJob,
-): Promise<unknown> {
+): Promise<Played['end']> {
   const { world } = lane
   return await eventually(async () => {
     const job = await world.getJob(name).catch((error: unknown) => {
@@ -195,7 +217,8 @@ async function untilCleared(
       throw error
     })
     const verdict = job === undefined ? 'Deleted' : conditionOf(job, 'Succeeded')
-    expect(verdict).not.toMatch(/^(Unknown|absent)/)
+    // One that is to be deleted at its end has a verdict for a moment.
+    expect(verdict).toMatch(scenario.end === 'Deleted' ? /^Deleted$/ : /^(True|False|Deleted)/)
     const labelSelector = `${labels.jobUid}=${uid}`
     const left = await listObjects(world.admin, pods, { namespace: world.namespace, labelSelector })
     expect(left).toHaveLength(lane.hasPool ? 0 : scenario.pods)
@@ -213,6 +236,7 @@ function endOf(job: GenerationJob | undefined) {
   return {
     conditions: types.map((type) => conditionOf(job, type)),
     attempt: [attempt?.number, attempt?.outcome],
+    message: messageOf(job, 'Succeeded'),
     failedAttempts,
     disruptedAttempts,
     outputs,

@@ -8,7 +8,7 @@ import { eventually } from '../../support/eventually.ts'
 import { type FaultProxy, type SeenRequest, startFaultProxy } from '../../support/fault-proxy.ts'
 import { longTests } from '../../support/long.ts'
 import { expectNothingLost, expectQuiet, type Scene } from './audit.ts'
-import { watchWorld, type WorldScene } from './world-scene.ts'
+import { isOfOtherModel, watchWorld, type WorldScene } from './world-scene.ts'
 
 /** A world whose controller reaches the API server through a proxy that can misbehave. */
 export type FaultyWorld = {
@@ -64,8 +64,8 @@ async function open(options: WorldOptions, closing: (() => Promise<void>)[]): Pr
     scene: {
       ...watched,
       writes: async () => {
-        const all = [...(await watched.writes()), lines(writes())]
-        return all.map((some) => some.filter((line) => !isOfOtherModel(line, world.model)))
+        const own = lines(writes()).filter((line) => !isOfOtherModel(line, world))
+        return [...(await watched.writes()), own]
       },
     },
     startController: async (over) => await world.startController(() => client, over),
@@ -76,12 +76,6 @@ async function open(options: WorldOptions, closing: (() => Promise<void>)[]): Pr
 
 function lines(requests: readonly SeenRequest[]): readonly string[] {
   return requests.map(({ method, url }) => `${method} ${url}`)
-}
-
-/** Models belong to the whole cluster: every controller looks after those of all worlds. */
-function isOfOtherModel(line: string, own: string): boolean {
-  const name = /\/models\/([^/]+)\//.exec(line)?.[1]
-  return name !== undefined && name !== own
 }
 
 function isWrite({ method, url }: SeenRequest): boolean {

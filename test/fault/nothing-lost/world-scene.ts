@@ -24,10 +24,19 @@ export async function watchWorld(world: World, pods?: FakePoolPods): Promise<Wor
   const deletions = new Set<string>()
   return {
     facts: async () => await Promise.resolve(factsOf({ world, witness, deletions }, pods)),
-    writes: async () => await Promise.resolve([witness.changes, world.writes]),
+    writes: async () => {
+      const own = world.writes.filter((line) => !isOfOtherModel(line, world))
+      return await Promise.resolve([witness.changes, own])
+    },
     willBeDeleted: (name) => deletions.add(name),
     close: witness.close,
   }
+}
+
+/** Models belong to the whole cluster: every controller looks after those of all worlds. */
+export function isOfOtherModel(line: string, { namespace }: World): boolean {
+  const name = /\/models\/([^/]+)\//.exec(line)?.[1]
+  return name !== undefined && !name.startsWith(namespace)
 }
 
 type Watched = {
