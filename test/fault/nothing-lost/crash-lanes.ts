@@ -115,7 +115,8 @@ export async function openQuotaLane(): Promise<Lane> {
 
 /**
  * Where a Workload is activated again while no controller lives, Kueue lets the same Job have
- * another pod. Nobody serves that one, and whoever comes ends it: to make it is not ours to prevent.
+ * another pod. Nobody serves that one, and whoever comes ends it: to make it is not ours to
+ * prevent.
  */
 function withoutReturns(facts: Facts, returning: readonly string[]): Facts {
   const isReturn = (line: string) =>

@@ -50,8 +50,8 @@ async function live(world: World, lives: readonly CountingClient[], over: AbortS
 }
 
 /**
- * Models belong to the whole cluster, and whoever lives looks after those of others. Nothing depends
- * on events, which are written aside; a patch of a key reads it: see the policy.
+ * Models belong to the whole cluster, and whoever lives looks after those of others. Nothing
+ * depends on events, which are written aside; a patch of a key reads it: see the policy.
  */
 export function isOwnWrite({ namespace }: World, path: string): boolean {
   const isAside = path.includes('/events') || path.includes('/secrets/')
