@@ -10,9 +10,10 @@ import {
 import type { ModelPoolSpec } from '../../../src/shared/crd/model-pool.ts'
 import { annotations, labels, serviceAccounts as accounts } from '../../../src/shared/names.ts'
 import { setStatus } from '../../integration/controller/kubelet.ts'
+import { collectedWithinMs } from '../../integration/controller/pool-scene.ts'
 import { completes, conditionOf, runs, until } from '../../integration/controller/scene.ts'
 import { eventually } from '../../support/eventually.ts'
-import { collectedWithinMs, type PoolPlay, type PoolScenario } from './crash-pools.ts'
+import type { PoolPlay, PoolScenario } from './crash-pools.ts'
 
 const ready = 'True/Ready'
 const stop = (value: 'true' | null) => ({

@@ -19,7 +19,11 @@ import {
   type FakePoolPods,
   startFakePoolPods,
 } from '../../integration/controller/fake-pool-pods.ts'
-import { type PoolScene, poolScene } from '../../integration/controller/pool-scene.ts'
+import {
+  collectedWithinMs,
+  type PoolScene,
+  poolScene,
+} from '../../integration/controller/pool-scene.ts'
 import { createWorld, modelSpec } from '../../integration/controller/world.ts'
 import { eventually } from '../../support/eventually.ts'
 import type { Played, Scenario, Stage } from './crash-kills.ts'
@@ -82,9 +86,6 @@ export async function openPoolLane(): Promise<PoolLane> {
     },
   }
 }
-
-/** A garbage collector that has just started learns of our kinds within half a minute. */
-export const collectedWithinMs = 90_000
 
 /** Plays a scenario with a pool. Only what is written after its preparation is a place to die. */
 export async function playPool(

@@ -19,7 +19,7 @@ import {
 } from '../../../src/platform/kube/resources.ts'
 import { annotations, labels } from '../../../src/shared/names.ts'
 import { eventually } from '../../support/eventually.ts'
-import { poolMessage, poolScene, startPoolKubelet } from './pool-scene.ts'
+import { collectedWithinMs, poolMessage, poolScene, startPoolKubelet } from './pool-scene.ts'
 import { createWorld, modelSpec, type World } from './world.ts'
 
 /** All tests but the last use one world at once, each with a pool of its own name. */
@@ -117,9 +117,9 @@ describe.concurrent('a ModelPool', () => {
       const after = await pool.key()
       expect(after.metadata.ownerReferences?.[0]?.uid).toBe(metadata.uid)
       expect(after.data?.['key']).not.toBe(before.data?.['key'])
-    })
+    }, collectedWithinMs)
     await pool.until('True/Ready')
-  })
+  }, 120_000)
 
   it('may have as long a name as a label may be', async () => {
     const pool = poolScene(world, 'n'.repeat(63))
@@ -140,8 +140,8 @@ describe.concurrent('a ModelPool', () => {
     await eventually(async () => {
       await expect(pool.deployment()).rejects.toMatchObject({ status: 404 })
       await expect(pool.key()).rejects.toMatchObject({ status: 404 })
-    })
-  })
+    }, collectedWithinMs)
+  }, 120_000)
 })
 
 describe.concurrent('what a ModelPool needs', () => {

@@ -76,6 +76,9 @@ async function startPod(client: KubeClient, pod: Pod): Promise<void> {
   }
 }
 
+/** A garbage collector that has just started learns of our kinds within half a minute. */
+export const collectedWithinMs = 90_000
+
 /** One pool of a world, by its name. */
 export type PoolScene = ReturnType<typeof poolScene>
 
