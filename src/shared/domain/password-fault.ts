@@ -35,29 +35,50 @@ export type PasswordOwner = { readonly email: string; readonly name: string }
 export function passwordFault(password: string, owner: PasswordOwner): string | null {
   const text = password.normalize('NFKC').toLowerCase().slice(0, judgedLengthMax)
   const readings = [text, undisguised(text)]
-  const own = anyOf(ownWords(owner))
-  const parts = Math.min(...readings.map((reading) => countParts(reading, own)))
+  const words = new Set([...commonWords, ...ownWords(owner)])
+  const parts = Math.min(...readings.map((reading) => countParts(reading, words)))
   return parts >= partsMin ? null : 'is too easy to guess; take several words of your own'
 }
 
 /** Each found part becomes a line break, which later steps neither take for a letter nor split. */
-function countParts(text: string, ownWord: RegExp): number {
-  const withoutWords = text.replaceAll(ownWord, found).replaceAll(commonWord, found)
-  const withoutRuns = replaceRuns(withoutWords)
+function countParts(text: string, words: ReadonlySet<string>): number {
+  const withoutRuns = replaceRuns(replaceWords(text, words))
   const withoutYears = withoutRuns.replaceAll(/(19|20)\d\d/g, found)
   const once = withoutYears.replaceAll(/(.{1,64}?)\1+/gsu, '$1')
   return Array.from(once.replaceAll(/[a-z]{1,3}|\d{1,2}/g, found)).length
 }
 
-function anyOf(words: readonly string[]): RegExp {
-  const longestFirst = words.toSorted((left, right) => right.length - left.length)
-  return new RegExp(longestFirst.map(escapePattern).join('|'), 'gu')
+type Reading = { readonly text: string; readonly covered: number }
+
+/**
+ * Of all ways to read words in the text the one that leaves the fewest characters: `danieladmin`
+ * is `daniel` and `admin`, although `daniela` is a word as well.
+ */
+function replaceWords(text: string, words: ReadonlySet<string>): string {
+  const lengths = [...new Set([...words].map(({ length }) => length))]
+  const best: Reading[] = [{ text: '', covered: 0 }]
+  for (let end = 1; end <= text.length; end += 1) {
+    const before = readingAt(best, end - 1)
+    const asIs = { text: before.text + text.charAt(end - 1), covered: before.covered }
+    const asWords = lengths
+      .filter((length) => length <= end && words.has(text.slice(end - length, end)))
+      .map((length) => {
+        const { text: rest, covered } = readingAt(best, end - length)
+        return { text: rest + found, covered: covered + length }
+      })
+    best.push([asIs, ...asWords].reduce((one, other) => (isBetter(other, one) ? other : one)))
+  }
+  return readingAt(best, text.length).text
 }
 
-const commonWord = anyOf(commonWords)
+function readingAt(best: readonly Reading[], at: number): Reading {
+  return best[at] ?? { text: '', covered: 0 }
+}
 
-function escapePattern(word: string): string {
-  return word.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)
+/** Where as much is covered, fewer words are. */
+function isBetter(one: Reading, other: Reading): boolean {
+  if (one.covered !== other.covered) return one.covered > other.covered
+  return one.text.length < other.text.length
 }
 
 function ownWords({ email, name }: PasswordOwner): readonly string[] {
