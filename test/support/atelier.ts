@@ -20,7 +20,7 @@ import { type LocalProcess, Supervisor } from '../../src/local/supervisor.ts'
 import { systemClock } from '../../src/platform/clock/system-clock.ts'
 import { readLocalConfig } from '../../src/platform/config/local.ts'
 import type { KubeClient } from '../../src/platform/kube/client.ts'
-import { isNotFound } from '../../src/platform/kube/errors.ts'
+import { unlessNotFound } from '../../src/platform/kube/errors.ts'
 import { deleteObject, listObjects } from '../../src/platform/kube/objects.ts'
 import { generationJobs } from '../../src/platform/kube/resources.ts'
 import type { TestEnvironment } from './environment.ts'
@@ -127,9 +127,7 @@ async function withAdmin(
 async function deleteJobs(client: KubeClient): Promise<void> {
   for (const { metadata } of await listObjects(client, generationJobs)) {
     // Those of a namespace that is going go by themselves.
-    await deleteObject(client, generationJobs, metadata).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error
-    })
+    await deleteObject(client, generationJobs, metadata).catch(unlessNotFound)
   }
 }
 

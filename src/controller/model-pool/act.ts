@@ -1,5 +1,5 @@
 import type { KubeClient } from '../../platform/kube/client.ts'
-import { isAlreadyExists, isNotFound } from '../../platform/kube/errors.ts'
+import { isAlreadyExists, unlessNotFound } from '../../platform/kube/errors.ts'
 import type { EventRecorder } from '../../platform/kube/events.ts'
 import {
   applyObject,
@@ -48,7 +48,9 @@ export async function act(parts: PoolActParts, pool: ModelPool, action: PoolActi
     case 'CreateClaimTemplate':
       return await ignoreExisting(createObject(client, resourceClaimTemplates, action.template))
     case 'DeleteClaimTemplate':
-      return await ignoreAbsent(deleteObject(client, resourceClaimTemplates, action.template))
+      return await deleteObject(client, resourceClaimTemplates, action.template).catch(
+        unlessNotFound,
+      )
     case 'SetDeletionCost':
       return await setDeletionCost(client, action)
     case 'ApplyDeployment':
@@ -90,14 +92,6 @@ async function ignoreExisting(creation: Promise<unknown>): Promise<void> {
   }
 }
 
-async function ignoreAbsent(change: Promise<unknown>): Promise<void> {
-  try {
-    await change
-  } catch (error) {
-    if (!isNotFound(error)) throw error
-  }
-}
-
 /** With the pod's uid: another pod of the name is not meant. A pod that is gone needs no cost. */
 async function setDeletionCost(
   client: KubeClient,
@@ -105,7 +99,7 @@ async function setDeletionCost(
 ): Promise<void> {
   const { name, namespace, uid } = pod
   const patch = { metadata: { uid, annotations: { [annotations.podDeletionCost]: cost } } }
-  await ignoreAbsent(mergePatch(client, pods, { name, namespace, patch }))
+  await mergePatch(client, pods, { name, namespace, patch }).catch(unlessNotFound)
 }
 
 /**

@@ -100,7 +100,7 @@ export function isNotFound(error: unknown): error is KubeError {
   return isKubeError(error) && error.status === 404
 }
 
-/** For `catch` of a read: undefined is what does not exist. */
+/** For `catch`, of a read and of a change of what may be gone: undefined is what is not there. */
 export function unlessNotFound(error: unknown): undefined {
   if (!isNotFound(error)) throw error
 }

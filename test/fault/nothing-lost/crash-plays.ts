@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { isNotFound } from '../../../src/platform/kube/errors.ts'
+import { unlessNotFound } from '../../../src/platform/kube/errors.ts'
 import { deleteObject, listObjects } from '../../../src/platform/kube/objects.ts'
 import { generationJobs, pods } from '../../../src/platform/kube/resources.ts'
 import type { GenerationJob, GenerationJobSpec } from '../../../src/shared/crd/generation-job.ts'
@@ -212,10 +212,7 @@ async function untilCleared(
 ): Promise<Played['end']> {
   const { world } = lane
   return await eventually(async () => {
-    const job = await world.getJob(name).catch((error: unknown) => {
-      if (isNotFound(error)) return undefined
-      throw error
-    })
+    const job = await world.getJob(name).catch(unlessNotFound)
     const verdict = job === undefined ? 'Deleted' : conditionOf(job, 'Succeeded')
     // One that is to be deleted at its end has a verdict for a moment.
     expect(verdict).toMatch(scenario.end === 'Deleted' ? /^Deleted$/ : /^(True|False|Deleted)/)

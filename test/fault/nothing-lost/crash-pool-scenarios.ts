@@ -1,16 +1,10 @@
 import { expect } from 'vitest'
-import type { KubeClient } from '../../../src/platform/kube/client.ts'
-import { isNotFound } from '../../../src/platform/kube/errors.ts'
+import { isNotFound, unlessNotFound } from '../../../src/platform/kube/errors.ts'
 import { deleteObject, listObjects } from '../../../src/platform/kube/objects.ts'
-import {
-  type Pod,
-  resourceClaimTemplates,
-  serviceAccounts,
-} from '../../../src/platform/kube/resources.ts'
+import { resourceClaimTemplates, serviceAccounts } from '../../../src/platform/kube/resources.ts'
 import type { ModelPoolSpec } from '../../../src/shared/crd/model-pool.ts'
 import { annotations, labels, serviceAccounts as accounts } from '../../../src/shared/names.ts'
-import { setStatus } from '../../integration/controller/kubelet.ts'
-import { collectedWithinMs } from '../../integration/controller/pool-scene.ts'
+import { collectedWithinMs, makeOlder } from '../../integration/controller/pool-scene.ts'
 import { completes, conditionOf, runs, until } from '../../integration/controller/scene.ts'
 import { eventually } from '../../support/eventually.ts'
 import type { PoolPlay, PoolScenario } from './crash-pools.ts'
@@ -135,9 +129,7 @@ export const poolScenarios: readonly PoolScenario[] = [
 async function removeAccount({ lane }: PoolPlay): Promise<void> {
   const { admin, namespace } = lane.world
   const account = { name: accounts.job, namespace }
-  await deleteObject(admin, serviceAccounts, account).catch((error: unknown) => {
-    if (!isNotFound(error)) throw error
-  })
+  await deleteObject(admin, serviceAccounts, account).catch(unlessNotFound)
 }
 
 function startPool(spec: Partial<ModelPoolSpec>, count: number) {
@@ -166,14 +158,8 @@ async function startBusyPool(play: PoolPlay): Promise<void> {
   const job = await until(lane.world, { name, type: 'PodsReady', is: 'True/Running' })
   const all = await pool.untilPods(2)
   const idle = all.find(({ metadata }) => metadata.uid !== job.status?.attempt?.podUID)
+  // By itself Kubernetes would end the younger one, which is at work.
   if (idle !== undefined) await makeOlder(lane.world.admin, idle)
-}
-
-/** By itself Kubernetes would end the younger one, which is at work. */
-async function makeOlder(client: KubeClient, pod: Pod): Promise<void> {
-  const lastTransitionTime = `${new Date(Date.now() - 3_600_000).toISOString().slice(0, 19)}Z`
-  const conditions = pod.status?.conditions?.map((each) => ({ ...each, lastTransitionTime }))
-  await setStatus(client, pod, { conditions })
 }
 
 /** Whoever dies between the choice of the pod and the smaller number: the job goes on. */

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { findCondition } from '../../../src/controller/conditions.ts'
-import { isNotFound } from '../../../src/platform/kube/errors.ts'
+import { unlessNotFound } from '../../../src/platform/kube/errors.ts'
 import { createObject, listObjects } from '../../../src/platform/kube/objects.ts'
 import {
   type AnyKind,
@@ -136,8 +136,8 @@ function repeated(lines: readonly string[], count: number): readonly string[] {
 
 async function stateOf(play: PoolPlay) {
   const { name, pool } = play
-  const object = await orGone(pool.get())
-  const deployment = await orGone(pool.deployment())
+  const object = await pool.get().catch(unlessNotFound)
+  const deployment = await pool.deployment().catch(unlessNotFound)
   const found = await listAll(play, pods)
   const history = await historyOf(play, [`pool-${name}`, `pool-${name}-key`])
   return {
@@ -150,13 +150,6 @@ async function stateOf(play: PoolPlay) {
     // Who has not heard yet of a deletion may make one more child, which is collected in its turn.
     made: object === undefined ? [] : history.made,
   }
-}
-
-async function orGone<T>(reading: Promise<T>): Promise<T | undefined> {
-  return await reading.catch((error: unknown) => {
-    if (isNotFound(error)) return undefined
-    throw error
-  })
 }
 
 function verdictOf(pool: ModelPool | undefined): string {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { findCondition } from '../../../src/controller/conditions.ts'
-import { isInvalid, isNotFound } from '../../../src/platform/kube/errors.ts'
+import { isInvalid, unlessNotFound } from '../../../src/platform/kube/errors.ts'
 import { deleteObject, getObject, listObjects } from '../../../src/platform/kube/objects.ts'
 import { jobs, nodes, type Pod, pods } from '../../../src/platform/kube/resources.ts'
 import type { GenerationJob } from '../../../src/shared/crd/generation-job.ts'
@@ -138,13 +138,8 @@ async function failPod(world: World, { metadata, status }: Pod): Promise<void> {
       contentType: 'application/merge-patch+json',
       body: patch,
     })
-    .catch(unlessGone)
-  await deleteObject(world.admin, pods, { name, namespace, graceSeconds: 0 }).catch(unlessGone)
-}
-
-/** In the long set the real garbage collector may have been first. */
-function unlessGone(error: unknown): void {
-  if (!isNotFound(error)) throw error
+    .catch(unlessNotFound)
+  await deleteObject(world.admin, pods, { name, namespace, graceSeconds: 0 }).catch(unlessNotFound)
 }
 
 const exitOf: Readonly<Record<string, Behaviour>> = {

@@ -8,7 +8,7 @@ import {
   type DepartmentSyncDeps,
   startDepartmentSync,
 } from '../../../src/api/features/departments/sync.ts'
-import { isNotFound } from '../../../src/platform/kube/errors.ts'
+import { isNotFound, unlessNotFound } from '../../../src/platform/kube/errors.ts'
 import {
   createObject,
   deleteObject,
@@ -307,9 +307,7 @@ describe('ten rounds of edits on both sides, with two replicas', () => {
         const both = [startReplica(), startReplica()]
         for (const round of played) {
           for (const replica of both) replica.wake(name)
-          await play(name, round).catch((error: unknown) => {
-            if (!isNotFound(error)) throw error
-          })
+          await play(name, round).catch(unlessNotFound)
         }
         both[0]?.wake(name)
         await settled(name)

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { text } from 'node:stream/consumers'
 import { createObject, deleteObject } from '../../../src/platform/kube/objects.ts'
 import type { KubeClient } from '../../../src/platform/kube/client.ts'
-import { isNotFound } from '../../../src/platform/kube/errors.ts'
+import { unlessNotFound } from '../../../src/platform/kube/errors.ts'
 import { leases } from '../../../src/platform/kube/resources.ts'
 import { annotations, controllerLease, systemNamespace } from '../../../src/shared/names.ts'
 
@@ -53,9 +53,7 @@ export async function startFakeLeader(admin: KubeClient): Promise<FakeLeader> {
   const port = typeof bound === 'object' && bound !== null ? bound.port : 0
   const ref = { namespace: systemNamespace, name: controllerLease }
   const resign = async (): Promise<void> => {
-    await deleteObject(admin, leases, ref).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error
-    })
+    await deleteObject(admin, leases, ref).catch(unlessNotFound)
   }
   return {
     questions,

@@ -1,6 +1,7 @@
+import { timestamp } from '../../../src/shared/clock.ts'
 import { randomInt } from 'node:crypto'
 import type { KubeClient } from '../../../src/platform/kube/client.ts'
-import { isNotFound } from '../../../src/platform/kube/errors.ts'
+import { unlessNotFound } from '../../../src/platform/kube/errors.ts'
 import { deleteObject, getObject, listObjects } from '../../../src/platform/kube/objects.ts'
 import { type Pod, pods, secrets } from '../../../src/platform/kube/resources.ts'
 import { jobContainerName } from '../../../src/shared/domain/pod-contract.ts'
@@ -115,13 +116,13 @@ async function start(options: FakePoolPodsOptions, state: State, pod: Pod): Prom
     behaviourOf: (job) => state.behaviours.get(job) ?? {},
   })
   await fake.listen(ip)
-  await ignoreGone(reportReady(client, pod, ip))
+  await reportReady(client, pod, ip).catch(unlessNotFound)
   state.running.set(uid, fake)
   state.all.push(fake)
 }
 
 async function reportReady(client: KubeClient, pod: Pod, ip: string): Promise<void> {
-  const time = `${new Date().toISOString().slice(0, 19)}Z`
+  const time = timestamp(Date.now())
   const container = {
     name: jobContainerName,
     image: 'test',
@@ -143,13 +144,5 @@ async function reportReady(client: KubeClient, pod: Pod, ip: string): Promise<vo
 }
 
 async function remove({ client, namespace }: FakePoolPodsOptions, { name }: { name: string }) {
-  await ignoreGone(deleteObject(client, pods, { namespace, name, graceSeconds: 0 }))
-}
-
-async function ignoreGone(work: Promise<void>): Promise<void> {
-  try {
-    await work
-  } catch (error) {
-    if (!isNotFound(error)) throw error
-  }
+  await deleteObject(client, pods, { namespace, name, graceSeconds: 0 }).catch(unlessNotFound)
 }

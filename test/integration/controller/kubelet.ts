@@ -1,5 +1,6 @@
+import { timestamp } from '../../../src/shared/clock.ts'
 import type { KubeClient } from '../../../src/platform/kube/client.ts'
-import { isNotFound } from '../../../src/platform/kube/errors.ts'
+import { unlessNotFound } from '../../../src/platform/kube/errors.ts'
 import { deleteObject, listObjects } from '../../../src/platform/kube/objects.ts'
 import { generationJobs, pathOf, type Pod, pods } from '../../../src/platform/kube/resources.ts'
 import type { GenerationJob } from '../../../src/shared/crd/generation-job.ts'
@@ -51,18 +52,10 @@ async function run(options: KubeletOptions, signal: AbortSignal): Promise<void> 
   while (!signal.aborted) {
     const { client, namespace } = options
     const all = await listObjects(client, pods, { namespace })
-    await Promise.all(all.map(async (pod) => await ignoreGone(step(options, pod))))
+    await Promise.all(all.map(async (pod) => await step(options, pod).catch(unlessNotFound)))
     await new Promise((resolve) => {
       setTimeout(resolve, POLL_MS)
     })
-  }
-}
-
-async function ignoreGone(work: Promise<void>): Promise<void> {
-  try {
-    await work
-  } catch (error) {
-    if (!isNotFound(error)) throw error
   }
 }
 
@@ -145,7 +138,7 @@ function identityOf(pod: Pod): { readonly uid: string; readonly attempt: number 
 }
 
 function now(): string {
-  return `${new Date().toISOString().slice(0, 19)}Z`
+  return timestamp(Date.now())
 }
 
 function terminated(pod: Pod, exitCode: number, reason?: string) {

@@ -1,5 +1,5 @@
 import type { KubeClient } from '../../../src/platform/kube/client.ts'
-import { isNotFound } from '../../../src/platform/kube/errors.ts'
+import { unlessNotFound } from '../../../src/platform/kube/errors.ts'
 import { createObject, deleteObject, getObject } from '../../../src/platform/kube/objects.ts'
 import { nodes, pathOf } from '../../../src/platform/kube/resources.ts'
 import { gpuResource, taints } from '../../../src/shared/names.ts'
@@ -48,9 +48,7 @@ export async function createNode(client: KubeClient, options: TestNodeOptions): 
     freeze: () => clearInterval(timer),
     remove: async () => {
       clearInterval(timer)
-      await deleteObject(client, nodes, { name }).catch((error: unknown) => {
-        if (!isNotFound(error)) throw error
-      })
+      await deleteObject(client, nodes, { name }).catch(unlessNotFound)
     },
   }
 }

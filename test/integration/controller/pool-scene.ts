@@ -1,3 +1,4 @@
+import { timestamp } from '../../../src/shared/clock.ts'
 import { expect } from 'vitest'
 import { findCondition } from '../../../src/controller/conditions.ts'
 import type { KubeClient } from '../../../src/platform/kube/client.ts'
@@ -57,7 +58,7 @@ export function startPoolKubelet(client: KubeClient, namespace: string) {
 async function startPod(client: KubeClient, pod: Pod): Promise<void> {
   const isNew = pod.status?.phase === 'Pending' && pod.spec?.nodeName !== undefined
   if (!isNew || pod.metadata.deletionTimestamp !== undefined) return
-  const startedAt = `${new Date().toISOString().slice(0, 19)}Z`
+  const startedAt = timestamp(Date.now())
   const condition = { status: 'True', lastTransitionTime: startedAt }
   const container = { image: 'test', imageID: '', ready: true, restartCount: 0 }
   const state = { running: { startedAt } }
@@ -74,6 +75,13 @@ async function startPod(client: KubeClient, pod: Pod): Promise<void> {
   } catch (error) {
     if (!isNotFound(error)) throw error
   }
+}
+
+/** The kubelet says since when it is ready, which is what Kubernetes goes by: an hour longer. */
+export async function makeOlder(client: KubeClient, pod: Pod): Promise<void> {
+  const lastTransitionTime = timestamp(Date.now() - 3_600_000)
+  const conditions = pod.status?.conditions?.map((each) => ({ ...each, lastTransitionTime }))
+  await setStatus(client, pod, { conditions })
 }
 
 /** A garbage collector that has just started learns of our kinds within half a minute. */

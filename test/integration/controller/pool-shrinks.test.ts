@@ -3,10 +3,8 @@ import { getObject } from '../../../src/platform/kube/objects.ts'
 import { pods } from '../../../src/platform/kube/resources.ts'
 import { annotations } from '../../../src/shared/names.ts'
 import { eventually } from '../../support/eventually.ts'
-import type { FakePoolPod } from './fake-pool-pod.ts'
 import { type FakePoolPods, startFakePoolPods } from './fake-pool-pods.ts'
-import { setStatus } from './kubelet.ts'
-import { poolScene } from './pool-scene.ts'
+import { makeOlder, poolScene } from './pool-scene.ts'
 import { output, reportWith, until } from './scene.ts'
 import { createWorld, type World } from './world.ts'
 
@@ -41,20 +39,13 @@ async function startShrinking(ended: Promise<void>) {
   return { pool, busy, idle: found.find((pod) => pod !== busy) }
 }
 
-/** The kubelet says since when it is ready, which is what Kubernetes goes by: an hour longer. */
-async function makeOlder({ name }: FakePoolPod): Promise<void> {
-  const pod = await getObject(world.admin, pods, { namespace: world.namespace, name })
-  const lastTransitionTime = `${new Date(Date.now() - 3_600_000).toISOString().slice(0, 19)}Z`
-  const conditions = pod.status?.conditions?.map((each) => ({ ...each, lastTransitionTime }))
-  await setStatus(world.admin, pod, { conditions })
-}
-
 describe('a ModelPool that shrinks', () => {
   it('keeps the pod with a job, though Kubernetes by itself would end the younger', async () => {
     const ended = Promise.withResolvers<void>()
     const { pool, busy, idle } = await startShrinking(ended.promise)
     if (idle === undefined) throw new Error('one of two is idle')
-    await makeOlder(idle)
+    const { admin, namespace } = world
+    await makeOlder(admin, await getObject(admin, pods, { namespace, name: idle.name }))
     await pool.patch({ spec: { replicas: null } })
     const [left] = await pool.untilPods(1)
     expect(left?.metadata.uid).toBe(busy.uid)

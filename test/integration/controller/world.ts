@@ -13,7 +13,7 @@ import {
 import { createControllerMetrics } from '../../../src/controller/metrics.ts'
 import { systemClock } from '../../../src/platform/clock/system-clock.ts'
 import { type KubeClient, openKubeClient } from '../../../src/platform/kube/client.ts'
-import { isNotFound } from '../../../src/platform/kube/errors.ts'
+import { unlessNotFound } from '../../../src/platform/kube/errors.ts'
 import {
   createObject,
   deleteObject,
@@ -140,9 +140,7 @@ async function cleanUp({ admin, api, folder, name }: Shared, { kubelet, nodes }:
   await kubelet.stop()
   await deleteObject(admin, models, { name })
   // A test may have deleted it.
-  await deleteObject(admin, namespaces, { name }).catch((error: unknown) => {
-    if (!isNotFound(error)) throw error
-  })
+  await deleteObject(admin, namespaces, { name }).catch(unlessNotFound)
   await Promise.all(nodes.map(async (node) => await node.remove()))
   await api.close()
   await rm(folder, { recursive: true })
