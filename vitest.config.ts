@@ -12,7 +12,7 @@ const inTurn = {
   testTimeout: 60_000,
   hookTimeout: 120_000,
 }
-/** On real parts, which each of the two projects starts for itself. */
+/** On real parts, which each of these projects starts for itself. */
 const onRealParts = { ...inTurn, globalSetup: ['test/support/global-setup.ts'] }
 const inferenceTests = 'test/integration/inference/**/*.test.ts'
 const apiTests = 'test/integration/api-*/**/*.test.ts'
@@ -29,7 +29,7 @@ export default defineConfig({
           // One per core: the default leaves one core idle, which is half of a small machine.
           maxWorkers: availableParallelism(),
           isolate,
-          // Two workers share two cores with the other lane.
+          // Its workers share the cores with the other lanes.
           testTimeout: 30_000,
           hookTimeout: 60_000,
           // Projects with another number of workers run one after another.
@@ -43,10 +43,11 @@ export default defineConfig({
         test: {
           ...onRealParts,
           name: 'cluster',
-          include: ['test/{integration,fault,e2e}/**/*.test.ts'],
+          include: ['test/{integration,e2e}/**/*.test.ts'],
           exclude: [apiTests, inferenceTests],
         },
       },
+      { test: { ...onRealParts, name: 'faults', include: ['test/fault/**/*.test.ts'] } },
     ],
   },
 })

@@ -80,24 +80,25 @@ async function runChecks(all: readonly Check[]): Promise<readonly string[]> {
   return failed
 }
 
-/** Once, before the lanes: both would build and install the same things at the same time. */
+/** Once, before the lanes: all of them would build and install the same things at the same time. */
 async function prepare(): Promise<void> {
   const config = readLocalConfig()
   const { signal } = new AbortController()
   if (config.testEnvironmentFile === undefined) await planFoundation(config, signal)
 }
 
-/** Each lane has real parts of its own, so that two can run side by side; the rest is serial. */
+/** Each lane has real parts of its own and waits for them much of its time: they run side by side. */
 function lanes(): readonly Lane[] {
   if (isCheckOnly) return [{ title: 'tests', args: [...projects('unit'), 'test/tidy.test.ts'] }]
   if (isFaultsOnly) {
     const files = filters.length > 0 ? filters : ['test/fault/']
-    return [{ title: 'tests: faults', args: [...projects('cluster'), ...files] }]
+    return [{ title: 'tests: faults', args: [...projects('faults'), ...files] }]
   }
   if (filters.length > 0) return [{ title: 'tests', args: filters }]
   return [
-    { title: 'tests: unit, inference and api', args: projects('unit', 'inference', 'api') },
-    { title: 'tests: cluster', args: projects('cluster') },
+    { title: 'tests: api', args: projects('api') },
+    { title: 'tests: unit and cluster', args: projects('unit', 'cluster') },
+    { title: 'tests: inference and faults', args: projects('inference', 'faults') },
   ]
 }
 

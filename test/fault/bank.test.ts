@@ -19,7 +19,7 @@ import { actOnce, type Book, type Holder, type TellerParts } from './bank/teller
  * and database are killed with SIGKILL. At every read nothing is negative, at every consistent cut
  * nothing is lost or made, and in the end every account has exactly what its clients were told.
  */
-const seconds = longTests ? 600 : 36
+const seconds = longTests ? 600 : 24
 const clients = 16
 /** Each victim dies at least once. */
 const killEverySeconds = longTests ? 12 : 6
