@@ -57,8 +57,8 @@ test('docs/operations.md: every command prints what the page says', async () => 
       const printed = await runCommand(command, shell)
       expect(normalise({ command, printed })).toMatch(toPattern(transcript))
     }
-    // What REST says follows what kubectl has done a moment later.
-    if (command.startsWith('curl ')) await eventually(printsIt)
+    // What REST says, Events and logs follow what has happened a moment later.
+    if (/^(curl|kubectl (get|describe|logs)) /.test(command)) await eventually(printsIt)
     else await printsIt()
   }
 }, 120_000)
