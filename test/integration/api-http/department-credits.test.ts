@@ -49,8 +49,9 @@ describe('a monthly budget', () => {
     expect(thisMonth).toMatchObject({ budget: '100.5', used: '0', percent: 0, spent: '0' })
     expect(nextMonth.budget).toEqual(body.monthlyBudget)
     const log = await api.call({ url: `/v1/audit-log?target=${name}`, as: 'root' })
-    const [entry] = auditLogPage.parse(log.json()).items
-    expect(entry?.after).toEqual({ monthlyBudget: '100.5 NextMonth' })
+    // Whatever puts the department into the cluster writes its own entries meanwhile.
+    const changes = auditLogPage.parse(log.json()).items.map(({ after }) => after)
+    expect(changes).toContainEqual({ monthlyBudget: '100.5 NextMonth' })
   })
 
   it('is no department admin’s to set', async () => {
