@@ -1,4 +1,3 @@
-import { timestamp } from '../../../src/shared/clock.ts'
 import { expect } from 'vitest'
 import { findCondition } from '../../../src/controller/conditions.ts'
 import type { KubeClient } from '../../../src/platform/kube/client.ts'
@@ -18,6 +17,7 @@ import {
   pods,
   secrets,
 } from '../../../src/platform/kube/resources.ts'
+import { timestamp } from '../../../src/shared/clock.ts'
 import {
   type ModelPool,
   type ModelPoolSpec,

@@ -6,6 +6,7 @@ import {
   isInvalid,
   isNotFound,
   type KubeError,
+  unlessNotFound,
 } from '../../../platform/kube/errors.ts'
 import type { Lister } from '../../../platform/kube/list-watch.ts'
 import { createObject, getObject, mergePatch } from '../../../platform/kube/objects.ts'
@@ -101,20 +102,11 @@ async function look(
   { kube, store, installation }: DepartmentSyncDeps,
   name: string,
 ): Promise<({ readonly kind: 'Seen' } & Look) | ({ readonly kind: 'Taken' } & Look)> {
-  const resource = await readResource(kube, name)
+  const resource = await getObject(kube, departments, { name }).catch(unlessNotFound)
   const row = await store.find(name)
   const isOurs = resource?.metadata.labels?.[labels.installation] === installation
   const kind = resource === undefined || isOurs ? 'Seen' : 'Taken'
   return { kind, row, resource }
-}
-
-async function readResource(kube: KubeClient, name: string): Promise<Department | undefined> {
-  try {
-    return await getObject(kube, departments, { name })
-  } catch (error) {
-    if (isNotFound(error)) return undefined
-    throw error
-  }
 }
 
 const nameTaken: Refusal = {

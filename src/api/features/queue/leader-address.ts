@@ -1,4 +1,4 @@
-import { isNotFound } from '../../../platform/kube/errors.ts'
+import { unlessNotFound } from '../../../platform/kube/errors.ts'
 import { type KubeClient, scopedClient } from '../../../platform/kube/client.ts'
 import { getObject } from '../../../platform/kube/objects.ts'
 import { type Lease, leases } from '../../../platform/kube/resources.ts'
@@ -43,10 +43,7 @@ export function openLeaderAddress(options: LeaderAddressOptions): LeaderAddress 
 async function readAddress({ kube, timeoutMs }: LeaderAddressOptions): Promise<string | null> {
   const ref = { namespace: systemNamespace, name: controllerLease }
   const lease = await getObject(scopedClient(kube, { timeoutMs }), leases, ref).catch(
-    (error: unknown) => {
-      if (isNotFound(error)) return undefined
-      throw error
-    },
+    unlessNotFound,
   )
   return addressIn(lease)
 }
