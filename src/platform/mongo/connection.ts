@@ -1,4 +1,5 @@
 import mongoose, { mongo, type Connection as NativeConnection } from 'mongoose'
+import { withDeadline } from '../clock/deadline.ts'
 import { reach } from './errors.ts'
 
 export type ConnectionOptions = {
@@ -26,7 +27,8 @@ const timeoutsMax = 6
  * time; when it reaches the database, it takes the place of the old one.
  */
 export async function openConnection(options: ConnectionOptions): Promise<Connection> {
-  const { timeoutMs } = options
+  const deadlineMs = options.timeoutMs * timeoutsMax
+  const lateError = () => new mongo.MongoNetworkTimeoutError(`no answer in ${deadlineMs} ms`)
   let connection = await reach(async () => await connect(options))
   let database = databaseOf(connection)
   let renewal: Promise<void> | undefined
@@ -45,7 +47,8 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     current: () => database,
     reach: async (request) => {
       try {
-        return await reach(async () => await withDeadline(request, timeoutMs * timeoutsMax))
+        // The same fault of the driver may leave any request without an end.
+        return await reach(async () => await withDeadline(request(), deadlineMs, lateError))
       } catch (error) {
         if (hasFoundNoServer(error)) renewal ??= renew().finally(() => (renewal = undefined))
         throw error
@@ -56,18 +59,6 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
       await renewal
       await connection.close()
     },
-  }
-}
-
-/** The same fault of the driver may leave any request without an end. */
-async function withDeadline<T>(request: () => Promise<T>, deadlineMs: number): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const message = `no answer in ${deadlineMs} ms`
-  const timer = setTimeout(() => reject(new mongo.MongoNetworkTimeoutError(message)), deadlineMs)
-  try {
-    return await Promise.race([request(), promise])
-  } finally {
-    clearTimeout(timer)
   }
 }
 

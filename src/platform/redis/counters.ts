@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis'
 import { z } from 'zod'
 import type { Clock } from '../../shared/clock.ts'
+import { withDeadline } from '../clock/deadline.ts'
 
 export type CounterOptions = {
   readonly url: string
@@ -39,6 +40,7 @@ const answerMs = 150
 /** After a late answer Redis is left alone for a moment, or each request would wait again. */
 const restMs = 1000
 const rememberedMax = 50_000
+const lateMessage = `Redis did not answer within ${answerMs} ms`
 
 const countScript = `
 local count = redis.call('INCR', KEYS[1])
@@ -50,6 +52,7 @@ return {tonumber(redis.call('GET', KEYS[1]) or '0'), redis.call('PTTL', KEYS[1])
 const undoScript = `
 if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then return redis.call('DECR', KEYS[1]) end
 return 0`
+const forgetScript = "return redis.call('DEL', KEYS[1])"
 
 const pair = z.tuple([z.number(), z.number()])
 
@@ -57,26 +60,34 @@ export function openCounters(options: CounterOptions): Counters {
   const memory = openMemory(options.clock)
   const redis = connect(options)
   let restUntilMs = 0
-  const ask = async (script: string, key: string, ...rest: string[]): Promise<unknown> => {
-    if (redis.status !== 'ready' || options.clock.nowMs() < restUntilMs) return null
+  const ask = async (script: string, key: string, ...values: string[]): Promise<Answer> => {
+    if (redis.status !== 'ready' || options.clock.nowMs() < restUntilMs) return noAnswer
+    const answer = redis.eval(script, 1, options.prefix + key, ...values)
     try {
-      return await redis.eval(script, 1, options.prefix + key, ...rest)
+      const inTime = await withDeadline(answer, answerMs, () => new Error(lateMessage))
+      return { ...noAnswer, inTime }
     } catch (error) {
       restUntilMs = options.clock.nowMs() + restMs
       options.onError(error)
-      return null
+      return { ...noAnswer, late: answer.catch(() => null) }
     }
+  }
+  const learnLate = async (key: string, late: Promise<unknown>): Promise<void> => {
+    const all = shared(await late)
+    if (all !== null) memory.learnMissed(key, all)
   }
   return {
     hit: async (key, windowMs) => {
       const own = memory.hit(key, windowMs)
-      const all = shared(await ask(countScript, key, String(windowMs)))
+      const { inTime, late } = await ask(countScript, key, String(windowMs))
+      const all = shared(inTime)
       if (all !== null) return memory.learn(key, all)
       memory.noteMissed(key)
+      void learnLate(key, late)
       return own
     },
     read: async (key) => {
-      const all = shared(await ask(readScript, key))
+      const all = shared((await ask(readScript, key)).inTime)
       return all === null ? memory.recall(key) : memory.learn(key, all)
     },
     recall: memory.recall,
@@ -86,11 +97,15 @@ export function openCounters(options: CounterOptions): Counters {
     },
     forget: async (key) => {
       memory.forget(key)
-      await ask("return redis.call('DEL', KEYS[1])", key)
+      await ask(forgetScript, key)
     },
     close: () => redis.disconnect(),
   }
 }
+
+/** What Redis says within `answerMs` and what it says after that; null where it says nothing. */
+type Answer = { readonly inTime: unknown; readonly late: Promise<unknown> }
+const noAnswer: Answer = { inTime: null, late: Promise.resolve(null) }
 
 /** What Redis said, or null when it said nothing. */
 function shared(answer: unknown): Counted | null {
@@ -119,23 +134,30 @@ function openMemory({ nowMs }: Clock) {
     if (windows.size > rememberedMax && oldest !== undefined) windows.delete(oldest)
     return { count: window.count, leftMs: window.endsMs - nowMs() }
   }
+  const learn = (key: string, { count, leftMs }: Counted): Counted => {
+    const { missed, endsMs } = find(key) ?? { missed: 0, endsMs: nowMs() }
+    if (count === 0 && missed === 0) return { count, leftMs: 0 }
+    return keep(key, {
+      count: count + missed,
+      endsMs: count === 0 ? endsMs : nowMs() + leftMs,
+      missed,
+    })
+  }
+  const addMissed = (key: string, more: number): void => {
+    const known = find(key)
+    if (known !== null) keep(key, { ...known, missed: Math.max(0, known.missed + more) })
+  }
   return {
+    learn,
     hit: (key: string, windowMs: number): Counted => {
       const known = find(key) ?? { count: 0, endsMs: nowMs() + windowMs, missed: 0 }
       return keep(key, { ...known, count: known.count + 1 })
     },
-    learn: (key: string, { count, leftMs }: Counted): Counted => {
-      const { missed, endsMs } = find(key) ?? { missed: 0, endsMs: nowMs() }
-      if (count === 0 && missed === 0) return { count, leftMs: 0 }
-      return keep(key, {
-        count: count + missed,
-        endsMs: count === 0 ? endsMs : nowMs() + leftMs,
-        missed,
-      })
-    },
-    noteMissed: (key: string): void => {
-      const known = find(key)
-      if (known !== null) keep(key, { ...known, missed: known.missed + 1 })
+    noteMissed: (key: string): void => addMissed(key, 1),
+    /** One that was missed is in Redis's number after all. */
+    learnMissed: (key: string, counted: Counted): void => {
+      addMissed(key, -1)
+      learn(key, counted)
     },
     recall: (key: string): Counted => {
       const found = find(key)
@@ -156,7 +178,6 @@ function connect({ url, onError }: CounterOptions): Redis {
     // Version 3 of the protocol answers scripts in other shapes.
     protocol: 2,
     connectTimeout: 5000,
-    commandTimeout: answerMs,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2000),

@@ -214,6 +214,8 @@ describe('a mail', () => {
     await alone.mailer.send(mail)
     await alone.mailer.send(newMail())
     expect(logged.filter((line) => line.includes('mails wait'))).toHaveLength(1)
+    // It takes tasks too, and each one that it cannot do waits for twice as long as before.
+    await alone.close()
     const other = startReplica()
     await connected(other)
     expect(sentTo(mail.to)).toEqual([])
@@ -231,7 +233,6 @@ describe('a mail', () => {
     expect(await rowOf(swept)).toMatchObject({ state: 'Failed', fault: 'expired', sealed: null })
     await alone.mailer.send(tried)
     clock.advance(10 * minuteMs)
-    // It takes tasks too, and each one that it cannot do waits for twice as long as before.
     await alone.close()
     const work = startReplica()
     await connected(work)

@@ -64,8 +64,9 @@ export type TcpProxy = {
   readonly port: number
   /** Ends every connection and refuses new ones. */
   readonly cut: () => void
-  /** Keeps connections but passes nothing on. */
+  /** Keeps connections but passes nothing on, until it thaws. */
   readonly freeze: () => void
+  readonly thaw: () => void
   readonly restore: () => void
   readonly close: () => Promise<void>
 }
@@ -74,6 +75,7 @@ export type TcpProxy = {
 export async function openTcpProxy(target: string): Promise<TcpProxy> {
   const { hostname, port } = new URL(target)
   const sockets = new Set<Socket>()
+  const held: (() => void)[] = []
   let mode: 'open' | 'cut' | 'frozen' = 'open'
   const server = createServer((client) => {
     if (mode === 'cut') {
@@ -93,6 +95,7 @@ export async function openTcpProxy(target: string): Promise<TcpProxy> {
       })
       from.on('data', (chunk) => {
         if (mode === 'open') to.write(chunk)
+        else held.push(() => to.write(chunk))
       })
     }
   })
@@ -111,8 +114,13 @@ export async function openTcpProxy(target: string): Promise<TcpProxy> {
     freeze: () => {
       mode = 'frozen'
     },
+    thaw: () => {
+      mode = 'open'
+      for (const pass of held.splice(0)) pass()
+    },
     restore: () => {
       mode = 'open'
+      held.length = 0
       destroyAll()
     },
     close: async () => {

@@ -204,6 +204,37 @@ describe('wrong passwords', () => {
   })
 })
 
+describe('a counter', () => {
+  test('that Redis answers too late counts once all the same', async () => {
+    const { redisUrl } = testEnvironment()
+    const line = await openTcpProxy(redisUrl)
+    const faults: string[] = []
+    const options = {
+      prefix: `late-${randomBytes(4).toString('hex')}:`,
+      clock: systemClock,
+      onError: (error: unknown) => faults.push(String(error)),
+    }
+    const counters = openCounters({ ...options, url: `redis://127.0.0.1:${line.port}` })
+    const replica = openCounters({ ...options, url: redisUrl })
+    const hit = async (key: string): Promise<number> => (await counters.hit(key, 60_000)).count
+    const reached = async (probe: string): Promise<void> =>
+      await eventually(async () => {
+        await hit(probe)
+        expect((await replica.read(probe)).count).toBeGreaterThan(0)
+      })
+    await reached('before')
+    expect(await hit('key')).toBe(1)
+    line.freeze()
+    expect([await hit('key'), await hit('key')]).toEqual([2, 3])
+    expect(faults).toContain('Error: Redis did not answer within 150 ms')
+    line.thaw()
+    await reached('after')
+    expect(await hit('key')).toBe(4)
+    for (const one of [counters, replica]) one.close()
+    await line.close()
+  })
+})
+
 describe('tries to sign in', () => {
   const { perPlaceMax, perAddressMax } = signInLimits
   let counters: Counters
