@@ -19,9 +19,9 @@ import { actOnce, type Book, type Holder, type TellerParts } from './bank/teller
  * and database are killed with SIGKILL. At every read nothing is negative, at every consistent cut
  * nothing is lost or made, and in the end every account has exactly what its clients were told.
  */
-const seconds = longTests ? 600 : 24
 const clients = 16
-/** Each victim dies at least once. */
+/** Longer where a busy machine has not killed each victim by then. */
+const seconds = longTests ? 600 : 24
 const killEverySeconds = longTests ? 12 : 6
 const victims = ['api', 'redis', 'database'] as const
 
@@ -48,11 +48,12 @@ test(
     const parts = await openTellers()
     const before = await balances(parts)
     const endMs = performance.now() + seconds * 1000
-    const isOver = () => performance.now() > endMs
-    const [cuts, reads, kills] = await Promise.all([
+    const kills: Kills = { api: 0, redis: 0, database: 0 }
+    const isOver = () => performance.now() > endMs && victims.every((victim) => kills[victim] > 0)
+    const [cuts, reads] = await Promise.all([
       watchCuts(isOver),
       watchReads(parts.admin, isOver),
-      killInTurn(isOver),
+      killInTurn(kills, isOver),
       ...Array.from({ length: clients }, async (_, client) => {
         const random = startRandom(seed + client)
         while (!isOver()) await actOnce({ ...parts, random })
@@ -65,7 +66,6 @@ test(
     expect(cuts.faults).toEqual([])
     expect(reads.negative).toEqual([])
     expect(Math.min(cuts.seen, reads.seen)).toBeGreaterThan(10)
-    for (const victim of victims) expect(kills[victim]).toBeGreaterThan(0)
     expect(movements.length).toBeGreaterThan(seconds)
     expect(await balances(parts)).toEqual(await expectedBalances(before, parts))
     await expectNoDrift(parts.admin)
@@ -131,8 +131,7 @@ async function watchReads(admin: RestSession, isOver: () => boolean) {
 
 type Kills = Record<(typeof victims)[number], number>
 
-async function killInTurn(isOver: () => boolean): Promise<Kills> {
-  const kills = { api: 0, redis: 0, database: 0 }
+async function killInTurn(kills: Kills, isOver: () => boolean): Promise<void> {
   for (let turn = 0; !isOver(); turn += 1) {
     await pause((killEverySeconds / 2) * 1000)
     const victim = victims[turn % victims.length] ?? 'api'
@@ -140,7 +139,6 @@ async function killInTurn(isOver: () => boolean): Promise<Kills> {
     kills[victim] += 1
     await pause((killEverySeconds / 2) * 1000)
   }
-  return kills
 }
 
 async function killAndRestart(victim: (typeof victims)[number]): Promise<void> {
