@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { testEnvironment } from '../support/environment.ts'
+import { eventually } from '../support/eventually.ts'
 import type { DemoUser } from '../../src/local/demo-accounts.ts'
 import { startTestAtelier, type TestAtelier } from '../support/atelier.ts'
 
@@ -71,6 +72,20 @@ read() { until test -s "$PICTURES/code"; do sleep 0.1; done; CODE=$(cat "$PICTUR
   return stdout
 }
 
+/** The api asks the controller for a second only, which is little while both have just started. */
+async function controllerAnswers(): Promise<void> {
+  const member = await atelier.signIn('department_member')
+  const jobs = [{ task: 'TextToImage', model: 'demo', parameters: { prompt: 'a photo of rust' } }]
+  await eventually(async () => {
+    const answer = await member.request('/v1/simulate', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jobs }),
+    })
+    expect(await answer.json()).toMatchObject({ startsKnown: true })
+  })
+}
+
 function inPictures(script: string): string {
   return script.replaceAll(/[a-z]+\.png/g, '$PICTURES/$&')
 }
@@ -100,6 +115,7 @@ test('every line of docs/credits.md works as written and leaves no drift', async
 })
 
 test('every line of docs/rest.md works as written and yields a picture', async () => {
+  await controllerAnswers()
   const stdout = await runScript(await scriptOf('docs/rest.md', () => true))
   for (const name of ['picture.png', 'painted.png']) {
     const picture = await readFile(join(folder, name))

@@ -191,11 +191,11 @@ describe('cancelling', () => {
       'jsonpath={.metadata.uid}',
     ])
     const own = ['get', 'pods,jobs', '-A', '-l', `atelier.dev/job-uid=${uid.stdout}`, '-o', 'name']
-    const left = await pollUntil(
+    // The Job goes a moment after its pods.
+    await pollUntil(
       async () => (await atelier.kubectl(own)).stdout,
-      (stdout) => !stdout.includes('pod/'),
+      (stdout) => stdout === '',
     )
-    expect(left).toBe('')
     const admin = await atelier.signIn('super_admin')
     const audit = await (await admin.request('/v1/system/audit')).json()
     expect(audit).toMatchObject({ drift: 0 })

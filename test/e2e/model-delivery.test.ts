@@ -140,8 +140,9 @@ function requestedFiles(): readonly string[] {
 
 describe('a model that is fetched', { timeout: 60_000 }, () => {
   test('says how much of it is there, and makes the same picture as any other', async () => {
-    server.act(`${served}/unet/weights.pb`, { kind: 'Slow', bytesPerMs: 900 })
-    server.act(`${served}/unet/model.onnx`, { kind: 'Slow', bytesPerMs: 900 })
+    const seen = Promise.withResolvers<void>()
+    const slow = { kind: 'Slow', bytesPerMs: 900, until: seen.promise } as const
+    server.act(`${served}/unet/model.onnx`, slow)
     const id = await submit('e2e-fetched')
     const live = await fetchEventOf(id)
     expect(live).toMatchObject({ stage: 'FetchingModel', stepsDone: 0 })
@@ -153,6 +154,7 @@ describe('a model that is fetched', { timeout: 60_000 }, () => {
     const path = ['genjob', '-n', 'atelier-jobs', `gj-${id}`]
     const { stdout } = await atelier.kubectl(['get', ...path, '-o', 'json'])
     expect(stdout).toContain('Model e2e-fetched (7.3 MB); progress.fetch says how far it is.')
+    seen.resolve()
 
     expect(await pictureOf(id)).toBe(wanted)
     const done = await member.job(id)

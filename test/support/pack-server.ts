@@ -12,17 +12,24 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /** What the server does with one request instead of serving the file. */
 export type Act =
-  /** Breaks the connection after so many bytes of the body. */
-  | { readonly kind: 'Truncate'; readonly bytes: number }
+  | Truncate
   /** Says nothing more after so many bytes of the body; -1: not even the headers. */
   | { readonly kind: 'Stall'; readonly bytes: number }
-  | { readonly kind: 'Slow'; readonly bytesPerMs: number }
+  /** The last bytes come only when `until` has resolved. */
+  | { readonly kind: 'Slow'; readonly bytesPerMs: number; readonly until?: Promise<void> }
   | { readonly kind: 'Status'; readonly status: number; readonly headers?: Headers }
   | Serve
   | { readonly kind: 'IgnoreRange' }
   /** Answers 206 with another part than the wanted one. */
   | { readonly kind: 'WrongPart' }
 type Headers = Readonly<Record<string, string>>
+/** Breaks the connection after so many bytes of the body. */
+type Truncate = {
+  readonly kind: 'Truncate'
+  readonly bytes: number
+  /** What has arrived but was not read yet is lost when the connection breaks. */
+  readonly untilRead?: () => Promise<unknown>
+}
 /** Serves the file, with these headers and perhaps another content. */
 type Serve = {
   readonly kind: 'Serve'
@@ -145,9 +152,11 @@ function rangeOf(headers: IncomingHttpHeaders, whole: Buffer, act: Act): Part {
 async function send(response: ServerResponse, act: Act, part: Part): Promise<void> {
   response.writeHead(part.status, part.headers)
   if (act.kind === 'Slow') {
-    for (let from = 0; from < part.body.length; from += act.bytesPerMs * 10) {
+    const step = act.bytesPerMs * 10
+    for (let from = 0; from < part.body.length; from += step) {
+      if (from + step >= part.body.length) await act.until
       if (response.destroyed) return
-      response.write(part.body.subarray(from, from + act.bytesPerMs * 10))
+      response.write(part.body.subarray(from, from + step))
       await sleep(10)
     }
     response.end()
@@ -161,7 +170,6 @@ async function send(response: ServerResponse, act: Act, part: Part): Promise<voi
     response.write(part.body.subarray(0, act.bytes), resolve)
   })
   if (act.kind === 'Stall') return
-  // What has arrived but was not read yet is lost when the connection breaks.
-  await sleep(100)
+  await act.untilRead?.()
   response.destroy()
 }

@@ -5,6 +5,8 @@ import { withScene } from '../../support/list-watch-scene.ts'
 import { longTests } from '../../support/long.ts'
 
 const OUTAGE_MS = longTests ? 30_000 : 6_000
+/** For a list that is never answered: the ones after it have no more time. */
+const listTimeoutMs = 5_000
 const OLD_LIST = JSON.stringify({ metadata: { resourceVersion: '1' }, items: [] })
 
 // Each test mostly waits for a back-off, so they wait together.
@@ -45,7 +47,7 @@ describe.concurrent('a list-watch in front of a faulty API server', () => {
       scene.proxy.inject({ verb: 'list', fault: refusal })
       scene.proxy.inject({ verb: 'list', fault: { kind: 'Status', status: 500 } })
       scene.proxy.inject({ verb: 'list', fault: { kind: 'Hang' } })
-      scene.start({ limits: { listTimeoutMs: 1_000 } })
+      scene.start({ limits: { listTimeoutMs } })
       await eventually(() => expect(scene.proxy.count('list')).toBe(3))
       expect(scene.watched.isSynced()).toBe(false)
       await scene.watched.synced()
@@ -268,7 +270,7 @@ describe.concurrent('a list-watch in front of a faulty API server', () => {
   it(
     'notices a connection that fell silent, within a minute, and misses nothing',
     withScene(async (scene) => {
-      await scene.startSynced(longTests ? {} : { limits: { silenceMs: 2_000 } })
+      await scene.startSynced(longTests ? {} : { limits: { silenceMs: 6_000 } })
       scene.proxy.freezeWatches()
       await scene.create('unseen')
       await scene.expectConverged(60_000)
@@ -284,7 +286,7 @@ describe.concurrent('a list-watch in front of a faulty API server', () => {
     withScene(async (scene) => {
       await scene.create('a')
       scene.proxy.inject({ verb: 'list', fault: { kind: 'Hang' } })
-      scene.start({ limits: { listTimeoutMs: 1_000 } })
+      scene.start({ limits: { listTimeoutMs } })
       await scene.watched.synced()
       await scene.expectConverged()
       expect(scene.errors).toMatchObject([{ status: 0, reason: 'Timeout' }])

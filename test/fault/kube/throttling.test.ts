@@ -10,6 +10,7 @@ import {
 } from '../../../src/platform/kube/objects.ts'
 import { configMaps } from '../../../src/platform/kube/resources.ts'
 import { testEnvironment } from '../../support/environment.ts'
+import { eventually } from '../../support/eventually.ts'
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts'
 import { createNamespace, deleteNamespace, openAdminClient } from '../../support/kube.ts'
 
@@ -121,8 +122,8 @@ describe.concurrent('a request that is answered with 429 and Retry-After', () =>
 
   it('counts its pauses against its time limit', async () => {
     await createMap('short')
-    refuse({ name: 'short', seconds: 1, times: Infinity })
-    const hasty = scopedClient(client, { timeoutMs: 1_500 })
+    refuse({ name: 'short', seconds: 4, times: Infinity })
+    const hasty = scopedClient(client, { timeoutMs: 6_000 })
     const waiting = getObject(hasty, configMaps, { name: 'short', namespace })
     await expect(waiting).rejects.toMatchObject({ status: 429 })
     expect(seen('short')).toHaveLength(2)
@@ -134,6 +135,7 @@ describe.concurrent('a request that is answered with 429 and Retry-After', () =>
     const stopping = new AbortController()
     const scoped = scopedClient(client, { signal: stopping.signal })
     const waiting = getObject(scoped, configMaps, { name: 'aborted', namespace })
+    await eventually(() => expect(seen('aborted')).toHaveLength(1))
     setTimeout(() => stopping.abort(new Error('given up')), 300)
     await expect(waiting).rejects.toThrow('given up')
     expect(seen('aborted')).toHaveLength(1)

@@ -26,7 +26,6 @@ export type ControllerProcess = {
 export type ControllerProcessOptions = {
   readonly podName: string
   readonly kubeconfigPath: string
-  readonly leaseSeconds: number
   /** A path at which nothing is: whoever writes there ends the blocking. */
   readonly release: string
 }
@@ -36,7 +35,7 @@ export async function startControllerProcess(
   world: World,
   options: ControllerProcessOptions,
 ): Promise<ControllerProcess> {
-  const { podName, kubeconfigPath, leaseSeconds, release } = options
+  const { podName, kubeconfigPath, release } = options
   const { tokenFile } = await world.files()
   const listen = `127.0.0.1:${(await freePorts()).controllerMetrics}`
   const child = spawn(process.execPath, ['--import', preload, main, release], {
@@ -51,7 +50,6 @@ export async function startControllerProcess(
       ATELIER_NODE_SELECTOR: `test.atelier.dev/pool=${world.namespace.replace('ctl-', '')}`,
       ATELIER_RETRY_BASE_SECONDS: '1',
       ATELIER_POD_NAME: podName,
-      ATELIER_LEASE_SECONDS: String(leaseSeconds),
     }),
     stdio: ['ignore', 'pipe', 'ignore'],
   })

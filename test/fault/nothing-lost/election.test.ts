@@ -16,8 +16,6 @@ import { longTests } from '../../support/long.ts'
 import { type ControllerProcess, startControllerProcess } from './controller-process.ts'
 import { faultTimeout, type FaultyWorld, inFaultyWorld, untilCondition } from './faulty-world.ts'
 
-/** The product's own in the long set; otherwise just enough for a busy machine to renew it. */
-const leaseSeconds = longTests ? 15 : 6
 /** How soon a successor must lead; a busy machine is only held to it in the long set. */
 const successionMs = longTests ? 20_000 : Infinity
 const blockedMs = longTests ? 20_000 : 0
@@ -52,7 +50,7 @@ async function startPair({ world, proxy, onClose }: FaultyWorld): Promise<Pair> 
   const release = path.join(folder, 'release')
   const start = async (name: string, kubeconfigPath: string) => {
     const podName = `${name}-${world.namespace}`
-    const options = { podName, kubeconfigPath, leaseSeconds, release }
+    const options = { podName, kubeconfigPath, release }
     const started = await startControllerProcess(world, options)
     onClose(async () => await end(started))
     return started

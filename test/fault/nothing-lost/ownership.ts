@@ -63,8 +63,8 @@ async function playConflicts({ world, proxy, startController }: FaultyWorld): Pr
   await world.createJob()
   const job = await untilCondition(world, completed)
   const writes = proxy.requests.filter(({ url }) => url.includes(containing))
-  expect(writes.slice(0, 5).map(({ status }) => status)).toEqual([409, 409, 409, 409, 409])
-  expect(writes.slice(5).map(({ status }) => status)).toEqual(writes.slice(5).map(() => 200))
+  // The watch may still be behind the fifth edit, and then a sixth write is refused as well.
+  expect(writes.map(({ status }) => status).join(' ')).toMatch(/^(409 ){5,}200( 200)*$/)
   expect(job.metadata.annotations).toMatchObject({ edit: '5' })
   expect(job.spec.priority).toBe(55)
   expect(job.metadata.generation).toBe(6)

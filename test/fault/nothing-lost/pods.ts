@@ -167,9 +167,12 @@ const endings = [
 async function playExits({ world, startController }: FaultyWorld): Promise<void> {
   await startController()
   for (const [name, backoffLimit] of endings) {
-    const queueTimeoutSeconds = name === 'image' ? 6 : 3600
-    await world.createJob({ backoffLimit, queueTimeoutSeconds }, name)
+    await world.createJob({ backoffLimit, queueTimeoutSeconds: 3600 }, name)
   }
+  await eventually(async () => {
+    expect((await world.getJob('image')).status?.attempt?.podName).toBeDefined()
+  })
+  await world.patchSpec('image', { queueTimeoutSeconds: 1 })
   for (const [name, backoffLimit, is, number] of endings) {
     const { status } = await untilCondition(world, { type: 'Succeeded', is, name })
     const { failedAttempts = 0, attempt, outputs = [], conditions } = status ?? {}

@@ -153,23 +153,28 @@ describe('a mail', () => {
   })
 
   it('that the server postpones is sent later, and no trace of it can be read', async () => {
-    server.answer(() => 451)
+    // The second try lasts, so that nothing changes while the test looks.
+    const held = Promise.withResolvers<void>()
+    server.beforeYes(async () => await held.promise)
+    let tries = 0
+    server.answer(() => ((tries += 1) === 1 ? 451 : null))
     const work = startReplica()
     const mail = newMail()
     const { to, code } = mail
     await eventually(async () => {
       await work.mailer.send(mail)
-      expect(server.attempts()).toBeGreaterThan(1)
-      expect(await rowOf(mail)).toMatchObject({ state: 'Waiting', fault: '451', attempts: 1 })
+      expect(sentTo(to)).toHaveLength(1)
     })
+    expect(tries).toBe(2)
+    expect(await rowOf(mail)).toMatchObject({ state: 'Waiting', fault: '451', attempts: 2 })
     const waiting = await everythingKept()
     expect(waiting).toContain('the mail server said 451')
     for (const secret of [to, to.split('@')[0] ?? '', code]) {
       expect(waiting).not.toContain(secret.toLowerCase())
     }
-    server.answer(() => null)
-    await eventually(() => expect(sentTo(to)).toHaveLength(1))
+    held.resolve()
     await eventually(async () => expect(await rowOf(mail)).toMatchObject({ state: 'Sent' }))
+    expect(sentTo(to)).toHaveLength(1)
     const after = await everythingKept()
     for (const secret of [to, code]) expect(after).not.toContain(secret.toLowerCase())
     expect((await rowOf(mail))?.sealed).toBeNull()
@@ -279,12 +284,14 @@ describe('when something fails in between', () => {
     await connected(work)
     redisProxy.cut()
     const mail = newMail()
-    const startMs = performance.now()
-    await Promise.all([
-      work.mailer.send(mail),
-      ...Array.from({ length: 20 }, async () => await work.mailer.send(newMail())),
-    ])
-    expect(performance.now() - startMs).toBeLessThan(3000)
+    const times: number[] = []
+    for (const one of [mail, ...Array.from({ length: 20 }, newMail)]) {
+      const startMs = performance.now()
+      await work.mailer.send(one)
+      times.push(performance.now() - startMs)
+    }
+    // Who waited for Redis would do so until its command is given up, after 5 seconds.
+    expect(Math.max(...times)).toBeLessThan(4500)
     redisProxy.restore()
     clock.advance(minuteMs)
     await eventually(async () => {

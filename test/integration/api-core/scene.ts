@@ -35,7 +35,12 @@ import { testEnvironment } from '../../support/environment.ts'
 import { openAdminClient } from '../../support/kube.ts'
 
 /** A clock that runs with the real one and can be put forward. */
-export type TestClock = { readonly nowMs: () => number; readonly advance: (ms: number) => void }
+export type TestClock = {
+  readonly nowMs: () => number
+  readonly advance: (ms: number) => void
+  /** From now on only `advance` moves it, until what is returned is called. */
+  readonly freeze: () => () => void
+}
 
 /** One department with its namespaces and Model, and the parts of one api replica around them. */
 export type Scene = {
@@ -63,10 +68,17 @@ export const perImage = 1_000_000
 
 export function startTestClock(): TestClock {
   let offsetMs = 0
+  let frozenMs: number | undefined
   return {
-    nowMs: () => Date.now() + offsetMs,
+    nowMs: () => (frozenMs ?? Date.now()) + offsetMs,
     advance: (ms) => {
       offsetMs += ms
+    },
+    freeze: () => {
+      frozenMs = Date.now()
+      return () => {
+        frozenMs = undefined
+      }
     },
   }
 }

@@ -49,13 +49,19 @@ const parts = () => {
 }
 const quiet = { warn: () => undefined }
 
+/** An hour ahead of the clock of the api, whose own task would finish what broke off as well. */
+const brokeOffMs = systemClock.nowMs() + 3_600_000
+/** The task, so long after approvals broke off. */
+const finishAfter = async (ageMs: number): Promise<void> => {
+  const clock = { nowMs: () => brokeOffMs + ageMs }
+  await finishRequests({ ...parts(), clock }, quiet)
+}
 /** Takes the decision of a request back to where a crash left it. */
-const breakOff = async (person: Person, changes: Wish, ageMs: number): Promise<string> => {
+const breakOff = async (person: Person, changes: Wish = {}): Promise<string> => {
   const { id } = await scene.ask(person, changes)
-  const { requests, trail, clock } = parts()
+  const { requests, trail } = parts()
   const row = await requests.find(id)
   if (row === null) throw new Error('the request is not there')
-  const timeMs = clock.nowMs() - ageMs
   const by = { userId: scene.idOf('lead'), role: 'department_admin' } as const
   const audit = trail.entry(
     { ...by, department: scene.quality },
@@ -65,8 +71,8 @@ const breakOff = async (person: Person, changes: Wish, ageMs: number): Promise<s
     },
   )
   const amounts = { microCredits: row.microCredits, expiresMs: null, reason: null }
-  const decision = { by: by.userId, timeMs, ...amounts, audit }
-  const change = { state: 'Approving', decision, nowMs: timeMs } as const
+  const decision = { by: by.userId, timeMs: brokeOffMs, ...amounts, audit }
+  const change = { state: 'Approving', decision, nowMs: brokeOffMs } as const
   await requests.change(id, { states: ['Waiting'] }, change)
   return id
 }
@@ -103,53 +109,51 @@ describe('an approval that broke off', () => {
   test('before its movement is finished after 10 seconds and not before', async () => {
     await scene.fund('5')
     const before = await available('mina')
-    const id = await breakOff('mina', {}, 8000)
-    await finishRequests(parts(), quiet)
+    const id = await breakOff('mina')
+    await finishAfter(10_000)
     expect(await stateOf(id)).toBe('Approving')
-    const old = await breakOff('mina', {}, 11_000)
-    await Promise.all([finishRequests(parts(), quiet), finishRequests(parts(), quiet)])
-    expect(await stateOf(old)).toBe('Approved')
+    await Promise.all([finishAfter(10_001), finishAfter(10_001)])
+    expect(await stateOf(id)).toBe('Approved')
     expect(await available('mina')).toBe(before + 2)
     expect((await scene.toldTo(scene.idOf('mina')))[0]).toMatchObject({
       kind: 'CreditRequestApproved',
-      requestId: old,
+      requestId: id,
     })
-    const row = await rowOf(old)
+    const row = await rowOf(id)
     expect([row.auditOutbox, row.notices]).toEqual([[], []])
-    await completeApproval(parts(), await rowOf(id))
   })
 
   test('after its movement is noted, and the credits move no second time', async () => {
     await scene.fund('5')
     const before = await available('mina')
-    const id = await breakOff('mina', {}, 11_000)
+    const id = await breakOff('mina')
     await moveLate(id)
-    await finishRequests(parts(), quiet)
+    await finishAfter(11_000)
     expect(await stateOf(id)).toBe('Approved')
     expect(await available('mina')).toBe(before + 2)
     expect(await departmentHas()).toBe('3')
   })
 
   test('for a department is finished with one issue', async () => {
-    const id = await breakOff('lead', { for: 'Department', credits: '6' }, 11_000)
-    await finishRequests(parts(), quiet)
-    await finishRequests(parts(), quiet)
+    const id = await breakOff('lead', { for: 'Department', credits: '6' })
+    await finishAfter(11_000)
+    await finishAfter(11_000)
     expect(await stateOf(id)).toBe('Approved')
     expect(await departmentHas()).toBe('6')
   })
 
   test('without the credits waits again, and can be decided', async () => {
-    const id = await breakOff('mina', {}, 11_000)
-    await finishRequests(parts(), quiet)
+    const id = await breakOff('mina')
+    await finishAfter(11_000)
     expect(await stateOf(id)).toBe('Waiting')
     expect((await decline('lead', id)).statusCode).toBe(200)
   })
 })
 
 const takenBack = async (): Promise<{ id: string; approver: CreditRequestRow }> => {
-  const id = await breakOff('mina', {}, 11_000)
+  const id = await breakOff('mina')
   const approver = await rowOf(id)
-  await finishRequests(parts(), quiet)
+  await finishAfter(11_000)
   expect(await stateOf(id)).toBe('Waiting')
   return { id, approver }
 }
@@ -178,7 +182,7 @@ describe('a movement that comes after its approval was taken back', () => {
     await end[state](id)
     await scene.fund('5')
     await moveLate(id)
-    await Promise.all([finishRequests(parts(), quiet), finishRequests(parts(), quiet)])
+    await Promise.all([finishAfter(11_000), finishAfter(11_000)])
     await expectNoted(id)
     expect(await departmentHas()).toBe('3')
   })

@@ -11,6 +11,7 @@ import { type Counters, openCounters } from '../../../src/platform/redis/counter
 import { createSeal } from '../../../src/platform/seal/seal.ts'
 import { isAppError } from '../../../src/shared/errors.ts'
 import { testEnvironment } from '../../support/environment.ts'
+import { medianOf } from '../../perf/print.ts'
 import { eventually } from '../../support/eventually.ts'
 import { canaryPassword } from '../../support/canary.ts'
 import { type Person, startApi, type TestApi } from './harness.ts'
@@ -61,6 +62,18 @@ async function times<Answer>(count: number, ask: () => Promise<Answer>): Promise
   return answers
 }
 
+/** With the median, which a moment in which the machine stands still does not change. */
+async function timed<Answer>(count: number, ask: () => Promise<Answer>) {
+  const tookMs: number[] = []
+  const answers = await times(count, async () => {
+    const began = performance.now()
+    const answer = await ask()
+    tookMs.push(performance.now() - began)
+    return answer
+  })
+  return { answers, medianMs: medianOf(tookMs) }
+}
+
 const refresh = async (ip: string) =>
   await api.call({
     method: 'POST',
@@ -78,6 +91,7 @@ const withToken = async (token: string, ip: string) =>
 const accepted = (answers: readonly boolean[]): number => answers.filter(Boolean).length
 
 const exportAsRoot = async () => await exportLog('root')
+const readMe = async () => await api.call({ url: '/v1/users/me', as: 'mina' })
 
 describe('every answer', () => {
   test('says what fits into the window and what is left', async () => {
@@ -304,14 +318,9 @@ describe('tries to sign in', () => {
 describe('while Redis is away', () => {
   test('that keeps its connections and does not answer: the same', async () => {
     redis.freeze()
-    const began = performance.now()
-    for (const { statusCode } of await times(
-      10,
-      async () => await api.call({ url: '/v1/users/me', as: 'mina' }),
-    )) {
-      expect(statusCode).toBe(200)
-    }
-    expect(performance.now() - began).toBeLessThan(3000)
+    const { answers, medianMs } = await timed(10, readMe)
+    for (const { statusCode } of answers) expect(statusCode).toBe(200)
+    expect(medianMs).toBeLessThan(300)
     redis.restore()
   })
 
@@ -321,10 +330,9 @@ describe('while Redis is away', () => {
     const used = rateLimits.Export.perUserMax - Number(before.headers['ratelimit-remaining'])
     await times(half - used, exportAsRoot)
     redis.cut()
-    const began = performance.now()
-    const after = await times(half + 1, exportAsRoot)
-    expect(after.map(({ statusCode }) => statusCode)).toEqual([200, 200, 200, 429])
-    expect(performance.now() - began).toBeLessThan(3000)
+    const { answers, medianMs } = await timed(half + 1, exportAsRoot)
+    expect(answers.map(({ statusCode }) => statusCode)).toEqual([200, 200, 200, 429])
+    expect(medianMs).toBeLessThan(750)
     redis.restore()
   })
 })

@@ -28,12 +28,7 @@ beforeEach(async () => {
     server.listen(0, '127.0.0.1', resolve)
   })
   stopping = new AbortController()
-  client = openApiClient({
-    baseUrl: urlOf(server),
-    tokenFile,
-    timeoutMs: 300,
-    signal: stopping.signal,
-  })
+  client = open(10_000)
 })
 
 afterEach(async () => {
@@ -41,6 +36,10 @@ afterEach(async () => {
   server.close()
   await rm(folder, { recursive: true })
 })
+
+function open(timeoutMs: number): ApiClient {
+  return openApiClient({ baseUrl: urlOf(server), tokenFile, timeoutMs, signal: stopping.signal })
+}
 
 describe('the client of the internal api', () => {
   it('sends the token of the file', async () => {
@@ -58,10 +57,14 @@ describe('the client of the internal api', () => {
     ['something that is not JSON', (response: ServerResponse) => response.end('<html>')],
     ['JSON of another shape', (response: ServerResponse) => response.end('{"state":"Maybe"}')],
     ['a cut connection', (response: ServerResponse) => response.destroy()],
-    ['silence', () => undefined],
   ])('says that it is unreachable after %s', async (_, behave) => {
     respond = behave
     expect(await client.getSettlement('job')).toMatchObject({ kind: 'Unreachable' })
+  })
+
+  it('says so too after silence', async () => {
+    respond = () => undefined
+    expect(await open(300).getSettlement('job')).toMatchObject({ kind: 'Unreachable' })
   })
 
   it('says so too when there is no token', async () => {

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../../src/platform/clock/system-clock.ts'
 import { isNotFound } from '../../../src/platform/kube/errors.ts'
 import { listObjects } from '../../../src/platform/kube/objects.ts'
 import { pods } from '../../../src/platform/kube/resources.ts'
 import { eventually } from '../../support/eventually.ts'
-import { completes, conditionOf, output, runs, until } from './scene.ts'
+import { completes, conditionOf, output, poke, runs, until } from './scene.ts'
 import { createWorld, type World, type WorldOptions } from './world.ts'
 
 let world: World
@@ -97,10 +98,15 @@ describe('time limits', () => {
 
   it('name the missing credits when those were what it waited for', async () => {
     world = await createWorld()
-    const { metadata } = await world.createJob({ queueTimeoutSeconds: 2 })
+    const { metadata } = await world.createJob({ queueTimeoutSeconds: 60 })
     const lacking = { reason: 'InsufficientCredits', message: 'short', microCredits: 0 } as const
     world.api.setHold(metadata.uid, { state: 'Waiting', ...lacking })
-    await world.startController()
+    let aheadMs = 0
+    const clock = { nowMs: () => systemClock.nowMs() + aheadMs }
+    await world.startController(undefined, { clock })
+    await until(world, { type: 'CreditsReserved', is: 'False/InsufficientCredits' })
+    aheadMs = 60_000
+    await poke(world, 'job')
     await until(world, { type: 'Succeeded', is: 'False/InsufficientCredits' })
     expect(await world.attemptNames()).toEqual([])
   })

@@ -46,8 +46,6 @@ function start(podName: string) {
       ATELIER_WATCH_NAMESPACE: 'there-is-no-such-namespace',
       ATELIER_NODE_SELECTOR: 'test.atelier.dev/pool=none',
       ATELIER_POD_NAME: podName,
-      // A busy machine must renew it in two thirds of that.
-      ATELIER_LEASE_SECONDS: '6',
     }),
     stdio: ['ignore', 'pipe', 'ignore'],
   })

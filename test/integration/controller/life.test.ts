@@ -29,8 +29,12 @@ async function startWorld(options: WorldOptions = {}): Promise<World> {
 
 describe('a job that succeeds', () => {
   it('runs once, is told about, and leaves outputs in its status', async () => {
-    await startWorld({ behaviour: () => completes })
+    // A pod that ends before the controller has seen it run is never told to have started.
+    let behaviour = runs
+    await startWorld({ behaviour: () => behaviour })
     const { metadata } = await world.createJob()
+    await until(world, { type: 'PodsReady', is: 'True/Running' })
+    behaviour = completes
     const job = await until(world, { type: 'Succeeded', is: 'True/Completed' })
     expect(job.status?.outputs).toEqual([output])
     expect(job.status?.summary).toBe('1/1')

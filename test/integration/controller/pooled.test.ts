@@ -115,9 +115,11 @@ describe('a job in a slot of a pool', () => {
   })
 
   it('is told to run when it runs for longer than a moment', async () => {
-    await createJob('long', { ...completes, runMs: 1500 })
+    const over = Promise.withResolvers<void>()
+    await createJob('long', { ...completes, until: over.promise })
     const { status } = await until(world, { name: 'long', type: 'PodsReady', is: 'True/Running' })
     expect(status?.attempt).toMatchObject({ startTime: expect.any(String) })
+    over.resolve()
     await ended('long')
   })
 

@@ -1,16 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import {
-  createObject,
-  deleteObject,
-  listObjects,
-  mergePatch,
-} from '../../../src/platform/kube/objects.ts'
-import { generationJobs, models, pods } from '../../../src/platform/kube/resources.ts'
+import { createObject, deleteObject, listObjects } from '../../../src/platform/kube/objects.ts'
+import { models, pods } from '../../../src/platform/kube/resources.ts'
 import { generationJobReasons } from '../../../src/shared/crd/conditions.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type Behaviour, setStatus } from './kubelet.ts'
 import { poolScene } from './pool-scene.ts'
-import { completes, conditionOf, messageOf, runs, statusWrites, until } from './scene.ts'
+import { completes, conditionOf, messageOf, poke, runs, statusWrites, until } from './scene.ts'
 import { createWorld, modelSpec, type World } from './world.ts'
 
 let world: World
@@ -81,9 +76,9 @@ describe('the queue', () => {
     // Of which admission knows the pool, whatever it has to do for those before.
     await world.createJob({ execution: 'Pooled' }, 'later')
     await until(world, { name: 'later', type: 'CreditsReserved', is: 'True/Reserved' })
-    await lookAt('early')
+    await poke(world, 'early')
     await pool.remove()
-    await lookAt('later')
+    await poke(world, 'later')
     await world.createJob({ execution: 'Pooled' }, 'last')
     await until(world, { name: 'last', type: 'CreditsReserved', is: 'True/Reserved' })
     expect(conditionOf(await world.getJob('early'), 'Admitted')).toBe('False/Queued')
@@ -157,13 +152,6 @@ describe('a pod', () => {
     expect(job.status).toMatchObject({ attempt: { number: 2 }, disruptedAttempts: 1 })
   })
 })
-
-/** Makes the controller look at a job again, without any change of what it is to do. */
-async function lookAt(name: string): Promise<void> {
-  const { admin, namespace } = world
-  const patch = { metadata: { annotations: { 'test.example/poke': '1' } } }
-  await mergePatch(admin, generationJobs, { name, namespace, patch })
-}
 
 /** What the pod garbage collector does for the pods of a Node that no longer exists. */
 async function loseNode(name: string | undefined): Promise<void> {

@@ -1,5 +1,7 @@
 import { expect } from 'vitest'
 import { findCondition } from '../../../src/controller/conditions.ts'
+import { mergePatch } from '../../../src/platform/kube/objects.ts'
+import { generationJobs } from '../../../src/platform/kube/resources.ts'
 import type { GenerationJob, Output } from '../../../src/shared/crd/generation-job.ts'
 import type { Report } from '../../../src/shared/wire/internal.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -25,6 +27,12 @@ export async function until(world: World, { type, is, name = 'job' }: Expected) 
     expect(conditionOf(job, type), `${name} ${type}`).toBe(is)
     return job
   })
+}
+
+/** Makes the controller look at a job again, without any change of what it is to do. */
+export async function poke({ admin, namespace }: World, name: string): Promise<void> {
+  const patch = { metadata: { annotations: { 'test.example/poke': '1' } } }
+  await mergePatch(admin, generationJobs, { name, namespace, patch })
 }
 
 /** Writes of the controllers to the status of this job so far. */

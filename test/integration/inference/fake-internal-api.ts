@@ -20,6 +20,8 @@ export type FakeOptions = {
   readonly notCurrent?: number
   /** Calls of an attempt that is not the current one any more. */
   readonly isFenced?: (call: Call) => boolean
+  /** What the answer to a call waits for. */
+  readonly answersAfter?: (call: Call) => Promise<void> | undefined
   /** An input was deleted after the job was accepted. */
   readonly isInputGone?: boolean
   /** How many uploads fail with 503 before one succeeds. */
@@ -82,7 +84,7 @@ type Answer = {
  * only a stand-in can refuse and fail on demand. It checks each request with the shared schemas.
  */
 export async function startFakeInternalApi(options: FakeOptions): Promise<FakeInternalApi> {
-  const { notCurrent = 0, isFenced = () => false } = options
+  const { notCurrent = 0, isFenced = () => false, answersAfter = async () => {} } = options
   const state = {
     workCalls: 0,
     failedUploads: options.failedUploads ?? 0,
@@ -152,7 +154,7 @@ export async function startFakeInternalApi(options: FakeOptions): Promise<FakeIn
     return { status: 200 }
   }
 
-  function answer(request: IncomingMessage, bytes: Buffer): Answer {
+  async function answer(request: IncomingMessage, bytes: Buffer): Promise<Answer> {
     const url = new URL(request.url ?? '/', `http://${request.headers.host}`)
     const input = options.inputs?.find(({ name }) => url.pathname === `/inputs/${name}`)
     if (input !== undefined) return { status: 200, bytes: input.bytes }
@@ -164,12 +166,13 @@ export async function startFakeInternalApi(options: FakeOptions): Promise<FakeIn
     const call = readCall(url.pathname)
     if (call === undefined) return problem('request.not_found')
     if (isFenced(call)) return problem('attempt.not_current')
+    await answersAfter(call)
     return answerCall(call, bytes.toString('utf8'), url.origin)
   }
 
   const server = createServer((request, response) => {
     readBody(request)
-      .then((bytes) => send(response, answer(request, bytes)))
+      .then(async (bytes) => send(response, await answer(request, bytes)))
       .catch((error: unknown) => {
         state.faults.push(`${request.method} ${request.url}: ${String(error)}`)
         send(response, problem('request.invalid'))

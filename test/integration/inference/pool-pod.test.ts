@@ -26,6 +26,8 @@ const endless = { steps: 10, batchCount: 100, batchSize: 8 }
 
 const works = new Map<string, Work>()
 const fenced = new Set<string>()
+/** What the answers to the reports of these jobs wait for. */
+const heldReports = new Map<string, Promise<void>>()
 let api: FakeInternalApi
 let pool: PoolProcess
 let tiny: TestPack
@@ -64,6 +66,8 @@ beforeAll(async () => {
     token,
     workOf: (jobId) => works.get(jobId),
     isFenced: ({ jobId, path: call }) => call === 'report' && fenced.has(jobId),
+    answersAfter: ({ jobId, path: call }) =>
+      call === 'report' ? heldReports.get(jobId) : undefined,
   })
   pool = await startPoolProcess({
     apiUrl: api.url,
@@ -313,12 +317,18 @@ describe('a pool pod with a pack that cannot make a picture', () => {
   })
 
   test('is not ready while its only runner is replaced', async () => {
-    const [runnerPid = 0] = await childPids(own.pid)
-    process.kill(runnerPid, 'SIGKILL')
-    await eventually(async () => expect(await own.isReady()).toBe(false))
-    const { uid, jobId } = newJob()
-    const refused = await own.put(uid, { jobId, model: 'demo' })
-    expect(refused).toMatchObject({ status: 409, answer: { code: 'pool.busy' } })
+    // The next runner may be warm before anybody has looked: then it is killed, too.
+    const runnerPid = await eventually(async () => {
+      await untilIdle(own)
+      const [pid = 0] = await childPids(own.pid)
+      expect(pid).toBeGreaterThan(0)
+      process.kill(pid, 'SIGKILL')
+      await eventually(async () => expect(await own.isReady()).toBe(false), 2000)
+      const { uid, jobId } = newJob()
+      const refused = await own.put(uid, { jobId, model: 'demo' })
+      expect(refused).toMatchObject({ status: 409, answer: { code: 'pool.busy' } })
+      return pid
+    })
     await untilIdle(own)
     expect(await own.isReady()).toBe(true)
     expect(await childPids(own.pid)).not.toContain(runnerPid)
@@ -334,15 +344,19 @@ describe('a pool pod with a pack that cannot make a picture', () => {
 
   test('finishes its job after SIGTERM, takes no other one, and ends well', async () => {
     const [last, late] = [newJob({ steps: 10, batchCount: 15 }), newJob()]
+    const refusal = Promise.withResolvers<void>()
+    heldReports.set(last.jobId, refusal.promise)
     await own.put(last.uid, { jobId: last.jobId, model: 'demo' })
     await untilStep(last.jobId)
     own.signal('SIGTERM')
     await eventually(async () => expect((await own.state()).draining).toBe(true))
+    const ended = own.untilEnded(last.uid)
     own.signal('SIGTERM')
     expect(await own.isReady()).toBe(false)
     const refused = await own.put(late.uid, { jobId: late.jobId, model: 'demo' })
     expect(refused).toMatchObject({ status: 409, answer: { code: 'pool.draining' } })
-    expect(await own.untilEnded(last.uid)).toMatchObject({ reason: 'Completed' })
+    refusal.resolve()
+    expect(await ended).toMatchObject({ reason: 'Completed' })
     const { code, output } = await own.end
     expect({ code, output }).toMatchObject({ code: 0 })
     expect(objectsOf(last.jobId)).toHaveLength(15)

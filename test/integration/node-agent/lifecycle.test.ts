@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { getObject, listObjects, mergePatch } from '../../../src/platform/kube/objects.ts'
@@ -10,6 +10,7 @@ import {
   containerStatus,
   createPod,
   deletePod,
+  desk,
   endOf,
   isAlive,
   isRunning,
@@ -22,6 +23,8 @@ import {
   readPod,
   shell,
   startTestAgent,
+  tell,
+  untilTold,
   waitFor,
 } from './support.ts'
 
@@ -43,6 +46,11 @@ function isReady(pod: Pod): boolean {
 
 async function annotate(name: string, metadata: object): Promise<void> {
   await mergePatch(rig.client, pods, { name, namespace: rig.namespace, patch: { metadata } })
+}
+
+/** The process has got so far that SIGTERM does not end it at once. */
+async function untilListening({ metadata }: Pod): Promise<void> {
+  await waitFor(() => existsSync(join(rig.folder, 'pods', metadata.uid, 'listens')))
 }
 
 function wantingGpu(script: string): object {
@@ -106,9 +114,10 @@ describe('probes', () => {
 describe('deletion', () => {
   it('gives the process its grace and then removes the pod', async () => {
     const script = `trap 'echo bye > "$ATELIER_TERMINATION_LOG"; exit 7' TERM
-      while :; do sleep 0.05; done`
-    await createPod(rig, 'polite', shell(script))
+      touch "$HOME/listens"; while :; do sleep 0.05; done`
+    const created = await createPod(rig, 'polite', shell(script))
     const running = await podWhen(rig, 'polite', isRunning)
+    await untilListening(created)
     await annotate('polite', { finalizers: ['atelier.dev/test'] })
     await deletePod(rig, 'polite', 20)
     // The finalizer keeps the pod, so that its last status can be read.
@@ -140,8 +149,7 @@ describe('deletion', () => {
       })
       require('fs').writeFileSync(process.env.HOME + '/listens', '')`
     const spec = shell(script, { container: { image: 'test/node' } })
-    const { uid } = (await createPod(rig, 'family', spec)).metadata
-    await waitFor(() => existsSync(join(rig.folder, 'pods', uid, 'listens')))
+    await untilListening(await createPod(rig, 'family', spec))
     await annotate('family', { finalizers: ['atelier.dev/test'] })
     await deletePod(rig, 'family', 20)
     expect(endOf(await podEnd(rig, 'family'))?.message).toBe('true')
@@ -150,20 +158,18 @@ describe('deletion', () => {
   })
 
   it('sends SIGTERM once, however often the pod changes meanwhile', async () => {
-    const script = `count=0; trap 'count=$((count+1))' TERM
-      while test ! -e over; do sleep 0.05; done; echo $count > "$ATELIER_TERMINATION_LOG"; exit 1`
-    const container = { volumeMounts: [{ name: 'work', mountPath: '/desk' }], workingDir: '/desk' }
-    const volumes = [{ name: 'work', emptyDir: {} }]
-    const spec = shell(script, { container, pod: { volumes } })
-    const created = await createPod(rig, 'counted', spec)
+    const script = `count=0; trap 'count=$((count+1))' TERM; touch "$HOME/listens"
+      ${untilTold}; echo $count > "$ATELIER_TERMINATION_LOG"; exit 1`
+    const created = await createPod(rig, 'counted', shell(script, desk))
     await podWhen(rig, 'counted', isRunning)
+    await untilListening(created)
     await annotate('counted', { finalizers: ['atelier.dev/test'] })
     await deletePod(rig, 'counted', 20)
     for (const note of ['a', 'b', 'c']) {
       await annotate('counted', { annotations: { note } })
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
-    writeFileSync(join(rig.folder, 'pods', created.metadata.uid, 'volumes/work/over'), '')
+    tell(rig, created)
     expect(endOf(await podEnd(rig, 'counted'))?.message).toBe('1\n')
     await annotate('counted', { finalizers: null })
     await podGone(rig, 'counted')

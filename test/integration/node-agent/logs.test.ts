@@ -7,13 +7,15 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { kubeletFiles, kubeletFolderOf } from '../../../src/local/kubelet-files.ts'
 import type { NodeAgent } from '../../../src/local/node-agent/agent.ts'
+import type { Pod } from '../../../src/local/node-agent/pod.ts'
 import { getObject } from '../../../src/platform/kube/objects.ts'
-import { nodes, pathOf, type Pod, pods } from '../../../src/platform/kube/resources.ts'
+import { nodes, pathOf, pods } from '../../../src/platform/kube/resources.ts'
 import { testEnvironment } from '../../support/environment.ts'
 import {
   containerStatus,
   createPod,
   deletePod,
+  desk,
   endOf,
   isRunning,
   openRig,
@@ -23,6 +25,8 @@ import {
   type Rig,
   shell,
   startTestAgent,
+  tell,
+  untilTold,
   waitFor,
 } from './support.ts'
 
@@ -56,6 +60,16 @@ async function logOf(name: string, query: Query = {}): Promise<readonly string[]
   return lines
 }
 
+/** Follows a log of so many lines; only after each of them is the pod told to write the next. */
+async function followTelling(pod: Pod, count: number, query: Query = {}) {
+  const lines: string[] = []
+  for await (const line of follow(pod.metadata.name, { ...query, follow: true })) {
+    lines.push(line)
+    if (lines.length < count) tell(rig, pod)
+  }
+  return lines
+}
+
 // Each waits mostly for its own pods.
 describe.concurrent('the log of a pod, through the API server', () => {
   it('is everything that its processes have written, wherever to', async () => {
@@ -86,9 +100,10 @@ describe.concurrent('the log of a pod, through the API server', () => {
   })
 
   it('can be followed to the end of the container', async () => {
-    await createPod(rig, 'followed', shell('echo one; sleep 0.5; echo two; sleep 0.5; echo three'))
-    await podWhen(rig, 'followed', isRunning)
-    expect(await logOf('followed', { follow: true })).toEqual(['one', 'two', 'three'])
+    const script = `echo one; ${untilTold}; echo two; ${untilTold}; echo three`
+    await createPod(rig, 'followed', shell(script, desk))
+    const pod = await podWhen(rig, 'followed', isRunning)
+    expect(await followTelling(pod, 3)).toEqual(['one', 'two', 'three'])
     expect(await logOf('followed', { follow: true, tailLines: 1 })).toEqual(['three'])
   })
 
@@ -126,8 +141,8 @@ describe.concurrent('the log of a pod, through the API server', () => {
 
 /** A pod with a container that runs before its main one. */
 function afterFirst(script: string): object {
-  const initContainers = [{ name: 'fetch', image: 'test/shell', args: [script] }]
-  return shell('echo then', { pod: { initContainers } })
+  const first = { name: 'fetch', image: 'test/shell', args: [script], ...desk.container }
+  return shell('echo then', { pod: { ...desk.pod, initContainers: [first] } })
 }
 
 function isFetching({ status }: Pod): boolean {
@@ -143,9 +158,9 @@ describe.concurrent('the log of a container that comes first', () => {
   })
 
   it('can be followed while the others wait for it', async () => {
-    await createPod(rig, 'fetching', afterFirst('echo one; sleep 0.5; echo two'))
-    await podWhen(rig, 'fetching', isFetching)
-    expect(await logOf('fetching', { container: 'fetch', follow: true })).toEqual(['one', 'two'])
+    await createPod(rig, 'fetching', afterFirst(`echo one; ${untilTold}; echo two`))
+    const pod = await podWhen(rig, 'fetching', isFetching)
+    expect(await followTelling(pod, 2, { container: 'fetch' })).toEqual(['one', 'two'])
     await podEnd(rig, 'fetching')
   })
 })

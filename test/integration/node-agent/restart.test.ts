@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { getObject } from '../../../src/platform/kube/objects.ts'
@@ -9,6 +9,7 @@ import {
   containerStatus,
   createPod,
   deletePod,
+  desk,
   endOf,
   isAlive,
   isRunning,
@@ -20,6 +21,8 @@ import {
   podWhen,
   readPod,
   shell,
+  tell,
+  untilTold,
   waitFor,
 } from './support.ts'
 
@@ -45,15 +48,8 @@ async function killAgent(): Promise<void> {
   await agent.exited
 }
 
-/** A script that waits for the file `go` in its working folder and then runs `then`. */
 function whenTold(then: string): object {
-  const container = { volumeMounts: [{ name: 'work', mountPath: '/desk' }], workingDir: '/desk' }
-  const pod = { volumes: [{ name: 'work', emptyDir: {} }] }
-  return shell(`while test ! -e go; do sleep 0.05; done; ${then}`, { container, pod })
-}
-
-function tell(uid: string): void {
-  writeFileSync(join(rig.folder, 'pods', uid, 'volumes', 'work', 'go'), '')
+  return shell(`${untilTold}; ${then}`, desk)
 }
 
 describe('an agent that was killed', () => {
@@ -62,7 +58,7 @@ describe('an agent that was killed', () => {
     const running = await podWhen(rig, 'ends-meanwhile', isRunning)
     await killAgent()
     expect(isAlive(pidOf(running))).toBe(true)
-    tell(running.metadata.uid)
+    tell(rig, running)
     await waitFor(() => !isAlive(pidOf(running)))
     agent = await startAgentProcess(rig)
     const pod = await podEnd(rig, 'ends-meanwhile')
@@ -76,7 +72,7 @@ describe('an agent that was killed', () => {
     await killAgent()
     agent = await startAgentProcess(rig)
     expect(isAlive(pidOf(running))).toBe(true)
-    tell(running.metadata.uid)
+    tell(rig, running)
     const pod = await podEnd(rig, 'runs-on')
     expect(phaseOf(pod)).toBe('Succeeded')
     expect(endOf(pod)).toMatchObject({ exitCode: 0, message: 'done\n' })

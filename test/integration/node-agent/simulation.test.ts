@@ -28,9 +28,13 @@ import {
   startTestAgent,
 } from './support.ts'
 
-const imageMap = parseImageMap({
-  'test/simulated': { simulate: { seconds: 0.05, models: { slow: 3600, soon: 1, pooled: 0.1 } } },
-})
+function imagesWith(models: Readonly<Record<string, number>>) {
+  const simulate = { seconds: 0.05, models: { slow: 3600, pooled: 0.1, ...models } }
+  return parseImageMap({ 'test/simulated': { simulate } })
+}
+
+/** `kept` runs as long as the agent does that has these images. */
+const imageMap = imagesWith({ kept: 3600 })
 
 let rig: Rig
 let agent: NodeAgent
@@ -134,12 +138,12 @@ describe('a simulated pod', () => {
   })
 
   it('goes on with the next agent', async () => {
-    await createPod(rig, 'kept', simulated('soon'))
+    await createPod(rig, 'kept', simulated('kept'))
     await podWhen(rig, 'kept', isRunning)
     await agent.stop()
     const alone = await readPod(rig, 'kept')
     expect(alone?.status?.phase).toBe('Running')
-    agent = await startTestAgent(rig, { imageMap })
+    agent = await startTestAgent(rig, { imageMap: imagesWith({ kept: 0.1 }) })
     const after = await podEnd(rig, 'kept')
     expect([after.metadata.uid, phaseOf(after)]).toEqual([alone?.metadata.uid, 'Succeeded'])
   })

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../../src/platform/clock/system-clock.ts'
@@ -164,6 +164,19 @@ export async function createPod(rig: Rig, name: string, spec: object): Promise<P
 export function shell(script: string, more: { container?: object; pod?: object } = {}): object {
   const container = { name: 'main', image: 'test/shell', args: [script], ...more.container }
   return { containers: [container], automountServiceAccountToken: false, ...more.pod }
+}
+
+/** In a shell script: waits until it is told to go on, as often as it stands there. */
+export const untilTold = 'until test -e go; do sleep 0.05; done; rm go'
+
+/** The working folder, to which `tell` can write, of a container that is to be told. */
+export const desk = {
+  container: { volumeMounts: [{ name: 'work', mountPath: '/desk' }], workingDir: '/desk' },
+  pod: { volumes: [{ name: 'work', emptyDir: {} }] },
+}
+
+export function tell(rig: Rig, { metadata }: Pod): void {
+  writeFileSync(join(rig.folder, 'pods', metadata.uid, 'volumes/work/go'), '')
 }
 
 export async function readPod(rig: Rig, name: string): Promise<Pod | undefined> {

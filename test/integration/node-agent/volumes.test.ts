@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createObject, reviewToken } from '../../../src/platform/kube/objects.ts'
 import { configMaps, secrets } from '../../../src/platform/kube/resources.ts'
 import type { NodeAgent } from '../../../src/local/node-agent/agent.ts'
+import { eventually } from '../../support/eventually.ts'
 import {
   type Rig,
   createPod,
@@ -90,7 +91,10 @@ describe('a projected service account token', () => {
     await deletePod(rig, 'renewed')
     await podGone(rig, 'renewed')
     await waitFor(() => !existsSync(file))
-    expect((await reviewToken(rig.client, first, [audience])).authenticated).toBe(false)
+    // What the API server knows of its pods lags behind.
+    await eventually(async () => {
+      expect((await reviewToken(rig.client, first, [audience])).authenticated).toBe(false)
+    })
   })
 })
 

@@ -42,6 +42,8 @@ export type LeaderOptions = {
   /** Read again for every question: the kubelet renews projected tokens in place. */
   readonly tokenFile: string
   readonly clock: Clock
+  /** Of one question; default 1 s. */
+  readonly timeoutMs?: number
   readonly count: (question: keyof Leader, outcome: LeaderOutcome) => void
   readonly onError: (error: unknown) => void
 }
@@ -62,11 +64,12 @@ export type OpenLeader = Leader & { readonly close: () => Promise<void> }
  * for a moment: simulations that take too long must not hide the reasons why jobs wait.
  */
 export function openLeader(options: LeaderOptions): OpenLeader {
-  const { kube, clock, count } = options
-  const { timeoutMs, addressMs: ageMsMax, answerBytesMax: maxResponseSize } = limits
+  const { kube, clock, count, timeoutMs = limits.timeoutMs } = options
+  const { addressMs: ageMsMax, answerBytesMax: maxResponseSize } = limits
   const agent = new Agent({ maxResponseSize })
   const address = openLeaderAddress({ kube, clock, timeoutMs, ageMsMax })
-  const parts = { ...options, agent, address, pausedUntilMs: new Map<string, number>() }
+  const pausedUntilMs = new Map<string, number>()
+  const parts = { ...options, timeoutMs, agent, address, pausedUntilMs }
   const ask = async <T>(name: keyof Leader, body: unknown, schema: z.ZodType<T>) => {
     const answer = await askUnlessPaused(parts, { path: `${queuePrefix}/${name}`, body, schema })
     count(name, answer.outcome)
@@ -79,7 +82,7 @@ export function openLeader(options: LeaderOptions): OpenLeader {
   }
 }
 
-type Parts = LeaderOptions & {
+type Parts = Required<LeaderOptions> & {
   readonly agent: Agent
   readonly address: LeaderAddress
   /** By path. */
@@ -112,7 +115,7 @@ async function askUnlessPaused<T>(parts: Parts, question: Question<T>): Promise<
 }
 
 async function askLeader<T>(parts: Parts, question: Question<T>): Promise<Answer<T>> {
-  const signal = AbortSignal.timeout(limits.timeoutMs)
+  const signal = AbortSignal.timeout(parts.timeoutMs)
   const address = await parts.address.find()
   if (address === null) return { outcome: 'Absent' }
   const token = (await readFile(parts.tokenFile, 'utf8')).trim()

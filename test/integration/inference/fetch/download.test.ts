@@ -120,8 +120,8 @@ describe('a pack', () => {
 
 describe('a connection that breaks', () => {
   test('is taken up where it ended, for the same version only', async () => {
-    const { server, fetch, faults } = await begin()
-    server.act(bigFile, { kind: 'Truncate', bytes: 100_000 }, { kind: 'Truncate', bytes: 50_000 })
+    const { server, fetch, faults, breakAfter } = await begin()
+    server.act(bigFile, breakAfter(100_000), breakAfter(50_000, 150_000))
     await fetch()
     expect(wrong()).toEqual([])
     const [first, second, third] = requestsOf(bigFile)
@@ -133,9 +133,9 @@ describe('a connection that breaks', () => {
   })
 
   test('is taken up as often as it brings something', async () => {
-    const { server, fetch } = await begin()
-    const acts = Array.from({ length: 8 }, () => ({ kind: 'Truncate', bytes: 30_000 }) as const)
-    server.act(bigFile, ...acts)
+    const { server, fetch, breakAfter } = await begin()
+    const breaks = [1, 2, 3, 4, 5, 6, 7, 8].map((times) => breakAfter(30_000, times * 30_000))
+    server.act(bigFile, ...breaks)
     await fetch()
     expect(wrong()).toEqual([])
   })
@@ -150,20 +150,16 @@ describe('a connection that breaks', () => {
   test.each([-1, 40_000])('counts as broken when it is silent after %i bytes', async (bytes) => {
     const { server, fetch, faults } = await begin()
     server.act(bigFile, { kind: 'Stall', bytes })
-    await fetch()
+    await fetch({ timing: { ...quick, stallMs: 400 } })
     expect(wrong()).toEqual([])
     expect(faults.join()).toContain('nothing came for 0.4 s')
   })
 
   test('starts anew when the server has another version by now', async () => {
-    const { server, fetch } = await begin()
-    const older = weights(big.length, 9)
+    const { server, fetch, breakAfter } = await begin()
     // The first bytes are of an older version, with a tag of its own.
-    server.act(bigFile, {
-      kind: 'Serve',
-      body: older.subarray(0, 90_000),
-      headers: { 'content-length': '300000' },
-    })
+    server.files.set(bigFile, weights(big.length, 9))
+    server.act(bigFile, breakAfter(90_000), { kind: 'Serve', body: big })
     await fetch()
     expect(wrong()).toEqual([])
     expect(startOf(requestsOf(bigFile)[1])).toBeGreaterThan(0)
@@ -172,8 +168,8 @@ describe('a connection that breaks', () => {
   test.each([{ kind: 'IgnoreRange' }, { kind: 'WrongPart' }] as const)(
     'starts anew when the server answers with %j',
     async (act) => {
-      const { server, fetch } = await begin()
-      server.act(bigFile, { kind: 'Truncate', bytes: 100_000 }, act)
+      const { server, fetch, breakAfter } = await begin()
+      server.act(bigFile, breakAfter(100_000), act)
       await fetch()
       expect(wrong()).toEqual([])
     },

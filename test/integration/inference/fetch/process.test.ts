@@ -100,7 +100,7 @@ const isWhole = () => existsSync(path.join(folder, 'cache', pack.digest, '.compl
 describe('the fetching container', () => {
   test('killed in the middle goes on where it ended, and tells the api how far it is', async () => {
     const [server, api] = [await serve(), await startApi()]
-    server.act(file, { kind: 'Slow', bytesPerMs: 100 })
+    server.act(file, { kind: 'Stall', bytes: 60_000 })
     const first = startFetcher(server.url, forJob(api))
     await eventually(() => expect((api.progress.at(-1)?.fetch?.bytesDone ?? 0) > 50_000).toBe(true))
     first.process.kill('SIGKILL')

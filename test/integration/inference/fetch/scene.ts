@@ -9,19 +9,20 @@ import type { FetchTiming } from '../../../../src/inference/fetch/limits.ts'
 import { systemClock } from '../../../../src/platform/clock/system-clock.ts'
 import type { FetchProgress } from '../../../../src/shared/wire/internal.ts'
 import { eventually } from '../../../support/eventually.ts'
-import { type PackServer, startPackServer } from '../../../support/pack-server.ts'
+import { type Act, type PackServer, startPackServer } from '../../../support/pack-server.ts'
 
 export const manifestName = 'atelier-model.json'
 
+/** Short pauses but long limits: on a busy machine nobody may look dead who is only slow. */
 export const quick: FetchTiming = {
   lockBeatMs: 50,
-  lockStaleMs: 500,
+  lockStaleMs: 10_000,
   leaseBeatMs: 60_000,
   leaseStaleMs: 600_000,
   pollMs: 20,
-  stallMs: 400,
+  stallMs: 10_000,
   retryFirstMs: 4,
-  retryMaxMs: 50,
+  retryMaxMs: 10_000,
   fruitlessTriesMax: 3,
 }
 
@@ -76,6 +77,8 @@ export type Scene = {
   readonly fetchUntil: (holds: () => boolean, asked?: Asked) => Promise<void>
   /** How much of its largest unfinished file is on the disk. */
   readonly partBytes: (digest?: string) => number
+  /** Breaks the connection after so many bytes, as soon as the disk has so many of the file. */
+  readonly breakAfter: (bytes: number, kept?: number) => Act
   readonly progress: FetchProgress[]
   readonly evicted: string[]
   readonly faults: string[]
@@ -127,6 +130,11 @@ export async function openScene(pack: FakePack): Promise<Scene> {
     fetch,
     fetchUntil,
     partBytes,
+    breakAfter: (bytes, kept = bytes) => ({
+      kind: 'Truncate',
+      bytes,
+      untilRead: async () => await eventually(() => expect(partBytes()).toBe(kept)),
+    }),
     ...seen,
     close: async () => {
       await server.close()

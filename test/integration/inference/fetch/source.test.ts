@@ -43,9 +43,9 @@ function redirect(location: string) {
 
 describe('redirects', () => {
   test('are followed to another server, also when a part is resumed', async () => {
-    const [{ server, fetch, at }, other] = [await begin(), await startOther()]
+    const [{ server, fetch, at, breakAfter }, other] = [await begin(), await startOther()]
     server.always(file, redirect(`${other.url}/${file}`))
-    other.act(file, { kind: 'Truncate', bytes: 2000 })
+    other.act(file, breakAfter(2000))
     await fetch()
     const ranges = other.requests.map(({ headers }) => headers.range)
     expect(ranges).toEqual([undefined, 'bytes=2000-'])
@@ -100,7 +100,7 @@ describe('credentials', () => {
 
   test('sign every request for S3, with its range', async () => {
     const scene = await begin()
-    scene.server.act(file, { kind: 'Truncate', bytes: 2000 })
+    scene.server.act(file, scene.breakAfter(2000))
     const keys = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret' }
     await scene.fetch(withSecret(scene, await mount(keys)))
     const sent = scene.server.requests.map(({ headers }) => headers.authorization ?? '')

@@ -171,9 +171,10 @@ describe('the verbs on a real API server', () => {
   it('name the address when nobody answers, and give up in time', async () => {
     const proxy = await startFaultProxy(testEnvironment().kubeconfigPath)
     const { kubeconfigPath } = proxy
-    const faulty = openKubeClient({ kubeconfigPath, userAgent: 'test', timeoutMs: 500 })
+    const faulty = openKubeClient({ kubeconfigPath, userAgent: 'test' })
     proxy.inject({ verb: 'list', fault: { kind: 'Hang' } })
-    const hanging = await caught(listObjects(faulty, configMaps))
+    const hasty = scopedClient(faulty, { timeoutMs: 500 })
+    const hanging = await caught(listObjects(hasty, configMaps))
     expect(isUnreachable(hanging)).toBe(true)
     expect(hanging).toMatchObject({ message: expect.stringContaining('0.5 s') })
     await proxy.goDown()
