@@ -8,6 +8,7 @@ import { testEnvironment } from '../support/environment.ts'
 import { eventually } from '../support/eventually.ts'
 import type { DemoUser } from '../../src/local/demo-accounts.ts'
 import { startTestAtelier, type TestAtelier } from '../support/atelier.ts'
+import { post } from '../support/rest-session.ts'
 
 const run = promisify(execFile)
 let atelier: TestAtelier
@@ -77,11 +78,7 @@ async function controllerAnswers(): Promise<void> {
   const member = await atelier.signIn('department_member')
   const jobs = [{ task: 'TextToImage', model: 'demo', parameters: { prompt: 'a photo of rust' } }]
   await eventually(async () => {
-    const answer = await member.request('/v1/simulate', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jobs }),
-    })
+    const answer = await member.request('/v1/simulate', post({ jobs }))
     expect(await answer.json()).toMatchObject({ startsKnown: true })
   })
 }

@@ -8,7 +8,7 @@ import type { JobRequest } from '../../src/shared/wire/job-requests.ts'
 import type { JobView } from '../../src/shared/wire/jobs.ts'
 import { pollUntil, startTestAtelier, type TestAtelier } from '../support/atelier.ts'
 import { testEnvironment } from '../support/environment.ts'
-import type { RestSession } from '../support/rest-session.ts'
+import { post, type RestSession } from '../support/rest-session.ts'
 import { someValues, writeSafetensors } from '../unit/inference/lora/safetensors-bytes.ts'
 
 const demoModel = resolve(import.meta.dirname, '../../models/demo')
@@ -115,12 +115,7 @@ describe('a job with a LoRA', { timeout: 120_000 }, () => {
   })
 
   test('is refused by the field when there is no such LoRA', async () => {
-    const body = request([{ name: 'nobody', scale: 1 }])
-    const answer = await member.request('/v1/jobs', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    })
+    const answer = await member.request('/v1/jobs', post(request([{ name: 'nobody', scale: 1 }])))
     expect(answer.status).toBe(400)
     expect(await answer.json()).toMatchObject({
       errors: [{ path: '/parameters/loras/0/name' }],

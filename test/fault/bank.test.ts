@@ -66,6 +66,7 @@ test(
     expect(cuts.faults).toEqual([])
     expect(reads.negative).toEqual([])
     expect(Math.min(cuts.seen, reads.seen)).toBeGreaterThan(10)
+    for (const victim of victims) expect(kills[victim]).toBeGreaterThan(0)
     expect(movements.length).toBeGreaterThan(seconds)
     expect(await balances(parts)).toEqual(await expectedBalances(before, parts))
     await expectNoDrift(parts.admin)

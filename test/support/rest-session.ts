@@ -40,7 +40,8 @@ export async function openRestSession(
   }
 }
 
-function post(body: object, key?: string): RequestInit {
+/** A request with a JSON body, for `RestSession.request` too. */
+export function post(body: object, key?: string): RequestInit {
   const headers = { 'content-type': 'application/json' }
   return {
     method: 'POST',

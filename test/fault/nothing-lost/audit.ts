@@ -48,9 +48,8 @@ export type Tally = {
 
 const convergedWithinMs = longTests ? 120_000 : 45_000
 const quietMs = longTests ? 60_000 : 5000
-const calmMs = 1000
-/** An echo that a busy machine makes late begins the time anew, but not for ever. */
-const beginningsMax = 3
+/** Several looks and not one: between them a process that was stalled reads what it was told. */
+const looks = { count: 8, everyMs: 250 }
 
 /**
  * Waits until every job that was handed in has one end, one result set and one ending of its hold,
@@ -78,21 +77,17 @@ export async function expectQuiet(...scenes: readonly Scene[]): Promise<void> {
     const all = await Promise.all(scenes.map(async (scene) => await scene.writes()))
     return all.flat().map((some) => [...some])
   }
-  let news: readonly string[] = []
-  for (let beginning = 0; beginning < beginningsMax; beginning += 1) {
-    const before = await eventually(async () => {
-      const earlier = await writes()
-      await sleep(calmMs)
-      const now = await writes()
-      expect(countsOf(now)).toEqual(countsOf(earlier))
-      return now
-    })
-    await sleep(quietMs)
-    const after = await writes()
-    news = after.flatMap((all, index) => all.slice(before[index]?.length ?? 0))
-    if (news.length === 0) return
-  }
-  expect(news).toEqual([])
+  const before = await eventually(async () => {
+    const earlier = await writes()
+    for (let look = 0; look < looks.count; look += 1) {
+      await sleep(looks.everyMs)
+      expect(countsOf(await writes())).toEqual(countsOf(earlier))
+    }
+    return earlier
+  })
+  await sleep(quietMs)
+  const after = await writes()
+  expect(after.flatMap((all, index) => all.slice(before[index]?.length ?? 0))).toEqual([])
 }
 
 export function tallyOf({ jobs, ledgerSum, repeated, left }: Facts): Tally {

@@ -17,9 +17,9 @@ import { expectNothingLost, expectQuiet } from './audit.ts'
 import { faultTimeout } from './faulty-world.ts'
 
 const jobCount = longTests ? 12 : 2
-const pictures = longTests ? 24 : 6
 /** Of a job that must still run when it is suspended. */
 const manyPictures = 24
+const pictures = longTests ? manyPictures : 6
 const keptByTest = 'test.atelier.dev/kept'
 const problem = z.object({ code: z.string() })
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../../src/platform/clock/system-clock.ts'
 import { type KubeClient, openKubeClient } from '../../../src/platform/kube/client.ts'
-import { isNotFound } from '../../../src/platform/kube/errors.ts'
+import { isNotFound, unlessNotFound } from '../../../src/platform/kube/errors.ts'
 import {
   createObject,
   deleteObject,
@@ -180,12 +180,8 @@ export function tell(rig: Rig, { metadata }: Pod): void {
 }
 
 export async function readPod(rig: Rig, name: string): Promise<Pod | undefined> {
-  try {
-    return await getObject(rig.client, pods, { name, namespace: rig.namespace })
-  } catch (error) {
-    if (isNotFound(error)) return undefined
-    throw error
-  }
+  const ref = { name, namespace: rig.namespace }
+  return await getObject(rig.client, pods, ref).catch(unlessNotFound)
 }
 
 /** The pod as soon as the predicate holds. */
